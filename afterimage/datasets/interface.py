@@ -1,0 +1,127 @@
+"""What every dataset offers to the stages that follow."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+from afterimage.errors import InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class Voxels:
+    """The voxels of one area, each once.
+
+    Attributes
+    ----------
+    index : (n_voxels,) int64, flat position in the dataset's response array
+    roi : (n_voxels,) str, the first of the area's regions that holds the voxel
+    xyz : (n_voxels, 3) float32, millimetres or the file's own coordinates; NaN where unknown
+    notes : what a person should know of the choice, such as how many voxels several regions share
+    """
+
+    index: np.ndarray
+    roi: np.ndarray
+    xyz: np.ndarray
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class FileCheck:
+    """What a look at one needed file told.
+
+    `status` is ok, missing or bad; `found` says size, shape and dtype, or what is wrong;
+    `remedy` says what to do or run. Files that are not `needed` may be missing.
+    """
+
+    path: str
+    status: str
+    found: str = ""
+    expected: str = ""
+    remedy: str = ""
+    needed: bool = True
+    error: InputError | None = None
+
+    @property
+    def stops(self) -> bool:
+        """Whether work cannot begin because of this file."""
+        return self.status == "bad" or (self.status == "missing" and self.needed)
+
+
+class Dataset(Protocol):
+    """One dataset of the config; subjects and parts are named as the dataset names them."""
+
+    def trials(self, subject: str) -> "pd.DataFrame":
+        """The subject's trials in the order they were shown.
+
+        Columns: trial (int, 0-based), session and run (int, 1-based), part (str), row (int, place
+        along the trial axis of that part), image_id (str), official ("train", "test" or "").
+        """
+        ...
+
+    def voxels(self, subject: str, area: str) -> Voxels:
+        """The voxels of `lower` or `higher`: regions in the config's order, ascending in each."""
+        ...
+
+    def betas(self, subject: str, part: str, rows: np.ndarray, index: np.ndarray) -> np.ndarray:
+        """Responses (n_rows, n_voxels) float32 of the trials `rows` and the voxels `index`."""
+        ...
+
+    def image(self, image_id: str) -> np.ndarray:
+        """The picture that was seen, (height, width, 3) uint8."""
+        ...
+
+    def captions(self, image_id: str) -> list[str]:
+        """Everything the dataset says of the picture in words; at least one."""
+        ...
+
+    def check(self, subject: str) -> list[FileCheck]:
+        """A cheap look at every file that the config needs: headers and a few values."""
+        ...
+
+
+def look(
+    path: str | Path,
+    describe: Callable[[], str],
+    expected: str,
+    remedy: str,
+    needed: bool = True,
+) -> FileCheck:
+    """Look at one file: `describe` says what its header holds, or raises InputError."""
+    path = Path(path)
+    try:
+        if not path.exists():
+            error = InputError(path, expected, "nothing", remedy)
+            return FileCheck(str(path), "missing", "nothing", expected, remedy, needed, error)
+        found = describe()
+    except InputError as problem:
+        said = str(problem).removeprefix(f"{path}: ")
+        return FileCheck(str(path), "bad", said, expected, remedy, needed, problem)
+    except OSError as problem:
+        unreadable = InputError(path, expected, f"unreadable ({problem})", remedy)
+        return FileCheck(str(path), "bad", str(problem), expected, remedy, needed, unreadable)
+    return FileCheck(str(path), "ok", found, expected, "", needed)
+
+
+def look_at_area(data: Dataset, subject: str, area: str) -> FileCheck:
+    """Choose an area's voxels, and say how many there are or why that fails."""
+    name, expected = f"{subject}: {area}", "voxels in every region"
+    try:
+        return FileCheck(name, "ok", "; ".join(data.voxels(subject, area).notes), expected)
+    except InputError as error:
+        return FileCheck(name, "bad", str(error), expected, error=error)
+
+
+def size_of(path: str | Path) -> str:
+    """A file's size as people write it."""
+    size = float(Path(path).stat().st_size)
+    for unit in ("B", "kB", "MB", "GB"):
+        if size < 1000 or unit == "GB":
+            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1000
+    raise AssertionError("unreachable")

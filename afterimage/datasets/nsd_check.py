@@ -1,0 +1,126 @@
+"""A cheap look at every NSD file that a config needs, before anything heavy begins."""
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from afterimage.datasets import nsd_stimuli
+from afterimage.datasets.interface import FileCheck, look, look_at_area, size_of
+from afterimage.datasets.nsd_betas import describe_betas
+from afterimage.datasets.nsd_design import compare_with_responses, require_sessions
+from afterimage.datasets.nsd_regions import label_table, read_labels, region_volume
+from afterimage.datasets.regions import all_regions
+from afterimage.errors import InputError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from afterimage.datasets.nsd import NSD
+
+FETCH = "snakemake download_nsd"
+
+
+def check_subject(data: "NSD", subject: str) -> list[FileCheck]:
+    """Look at the design, the betas, the label volumes, the pictures and the captions.
+
+    Files that other files are compared with come first; what depends on a broken file is looked
+    at for itself alone.
+    """
+    checks = [_design(data, subject), _responses(data, subject)]
+    checks += _regions(data, subject)
+    checks += _betas(data, subject, checks[0].status == "ok")
+    if all(check.status == "ok" for check in checks if check.needed):
+        checks += [look_at_area(data, subject, area) for area in data.settings["areas"]]
+    return checks + _stimuli(data, subject, checks[0].status == "ok")
+
+
+def _design(data: "NSD", subject: str) -> FileCheck:
+    path = data.design_path
+
+    def describe() -> str:
+        require_sessions(data.design(subject), data.sessions(subject))
+        trials = data.trials_in_session(subject)
+        sessions = int(data.design(subject).session[-1])
+        return f"{size_of(path)}, {sessions} sessions of {trials} trials"
+
+    return look(path, describe, "the experiment's design", FETCH)
+
+
+def _responses(data: "NSD", subject: str) -> FileCheck:
+    path = data.responses_path(subject)
+
+    def describe() -> str:
+        sessions = data.sessions(subject)
+        said = compare_with_responses(path, data.design(subject), sessions)
+        return f"{size_of(path)}, {said}"
+
+    return look(path, describe, "the trials of the design", FETCH, needed=False)
+
+
+def _regions(data: "NSD", subject: str) -> list[FileCheck]:
+    regions = all_regions(data.settings)
+    checks = []
+    for atlas in sorted({region["atlas"] for region in regions}):
+        for path in region_volume(data.root, subject, data.space, atlas, data.hemisphere):
+
+            def describe(path: "Path" = path) -> str:
+                labels, _ = read_labels(path)
+                return f"{size_of(path)}, {labels.shape}, labels up to {labels.max()}"
+
+            checks.append(look(path, describe, "a label volume (x, y, z)", FETCH))
+        if any(region["atlas"] == atlas and region.get("labels") for region in regions):
+            table = label_table(data.root, subject, atlas)
+            checks.append(look(table, partial(size_of, table), "a label table", FETCH))
+    return checks
+
+
+def _betas(data: "NSD", subject: str, design_is_well: bool) -> list[FileCheck]:
+    checks = []
+    for session in data.sessions(subject):
+        path = data.betas_path(subject, session)
+
+        def describe(path: "Path" = path) -> str:
+            if not design_is_well:
+                return size_of(path)
+            grid, trials = data.grid(subject), data.trials_in_session(subject)
+            return f"{size_of(path)}, {describe_betas(path, trials, grid)}"
+
+        expected = f"betas of session {session} (trials, z, y, x) int16"
+        remedy = f"{FETCH}, or set n_sessions if {subject} has fewer in your copy"
+        checks.append(look(path, describe, expected, remedy))
+    return checks
+
+
+def _stimuli(data: "NSD", subject: str, design_is_well: bool) -> list[FileCheck]:
+    ids = data.design(subject).image if design_is_well else None
+    last = 0 if ids is None else int(ids.max())
+    pictures, table = data.stimuli_path, data.stimulus_table_path
+    checks = [
+        look(
+            pictures,
+            lambda: f"{size_of(pictures)}, {nsd_stimuli.describe_stimuli(pictures, last)}",
+            "imgBrick (images, height, width, 3) uint8",
+            FETCH,
+        ),
+        look(
+            table,
+            lambda: f"{size_of(table)}, {len(nsd_stimuli.read_stimulus_table(table)):,} images",
+            "a row per image",
+            FETCH,
+        ),
+    ]
+    for path in nsd_stimuli.caption_paths(data.root, data.settings.get("captions")):
+        size = partial(size_of, path)
+        checks.append(look(path, size, "COCO captions", nsd_stimuli.FETCH_CAPTIONS))
+    if design_is_well and all(check.status == "ok" for check in checks[1:]):
+        checks.append(_captions(data, subject))
+    return checks
+
+
+def _captions(data: "NSD", subject: str) -> FileCheck:
+    name, expected = f"{subject}: captions", "captions for every image that is used"
+    try:
+        shown = data.trials(subject)["image_id"].unique()
+        counts = [len(data.captions(image_id)) for image_id in shown]
+    except InputError as error:
+        return FileCheck(name, "bad", str(error), expected, error=error)
+    return FileCheck(name, "ok", f"{sum(counts):,} captions of {len(shown):,} images", expected)

@@ -1,0 +1,171 @@
+"""NSD's regions of interest: label volumes and the tables that name their labels.
+
+In a volume -1 is outside the (hemisphere's) cortex, 0 is cortex without a label, 1 to N are labels.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from afterimage.errors import InputError, closest
+
+FETCH = "Fetch it with snakemake download_nsd."
+
+
+def region_volume(root: Path, subject: str, space: str, atlas: str, hemisphere: str) -> list[Path]:
+    """The label volume of an atlas: one of both hemispheres, else its two halves, else one half."""
+    folder = root / "nsddata/ppdata" / subject / space / "roi"
+    halves = [folder / f"lh.{atlas}.nii.gz", folder / f"rh.{atlas}.nii.gz"]
+    if hemisphere == "left":
+        return halves[:1]
+    if hemisphere == "right":
+        return halves[1:]
+    both = folder / f"{atlas}.nii.gz"
+    return halves if not both.exists() and all(half.exists() for half in halves) else [both]
+
+
+def label_table(root: Path, subject: str, atlas: str) -> Path:
+    """The table of an atlas: the subject's own, else fsaverage's (which has no prf- or floc-)."""
+    folder = root / "nsddata/freesurfer"
+    own = folder / subject / "label" / f"{atlas}.mgz.ctab"
+    average = folder / "fsaverage/label" / f"{atlas}.mgz.ctab"
+    return average if average.exists() and not own.exists() else own
+
+
+def read_label_table(path: Path) -> dict[str, int]:
+    """Read `<number> <name>` lines as name -> number; blank lines and trailing tabs do no harm.
+
+    Raises
+    ------
+    InputError
+        if a line is anything else, or a number or a name occurs twice
+    """
+    if not path.is_file():
+        raise InputError(path, "the atlas's label table", "nothing", FETCH)
+    table: dict[str, int] = {}
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except UnicodeDecodeError:
+        raise InputError(path, "lines of a number and a name", "bytes that are no text") from None
+    for line in lines:
+        words = line.split()
+        if not words:
+            continue
+        # Colour tables of FreeSurfer go on with four colour values: only the first two count.
+        if len(words) < 2 or not words[0].lstrip("-").isdigit():
+            raise InputError(path, "lines of a number and a name", repr(line))
+        if words[1] in table or int(words[0]) in table.values():
+            raise InputError(path, "each number and name once", repr(line))
+        table[words[1]] = int(words[0])
+    if not table:
+        raise InputError(path, "lines of a number and a name", "an empty file", FETCH)
+    return table
+
+
+def label_numbers(path: Path, labels: Sequence[Any]) -> list[int]:
+    """Numbers of the named labels. Names are text: the label "4" of HCP_MMP1 is not number 4."""
+    table = read_label_table(path)
+    for label in labels:
+        if str(label) not in table:
+            raise InputError(path, f"a label {str(label)!r}", closest(str(label), list(table)))
+    numbers = [table[str(label)] for label in labels]
+    if min(numbers) < 1:
+        raise InputError(path, "labels numbered from 1 (0 is unlabelled)", f"{numbers}")
+    return numbers
+
+
+def read_labels(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Read a label volume.
+
+    Returns
+    -------
+    labels : (x, y, z) int64
+    affine : (4, 4) float64, voxel to millimetre
+
+    Raises
+    ------
+    InputError
+        if it is no volume or holds anything but whole numbers from -1 on
+    """
+    import nibabel
+
+    if not path.is_file():
+        raise InputError(path, "a label volume", "nothing", FETCH)
+    try:
+        image = nibabel.Nifti1Image.from_filename(path)
+        values = np.asarray(image.dataobj)
+    except Exception as error:  # nibabel, gzip and zlib each raise their own kinds
+        raise InputError(path, "a NIfTI volume", f"{type(error).__name__}: {error}") from None
+    while values.ndim > 3 and values.shape[-1] == 1:
+        values = values[..., 0]
+    if values.ndim != 3:
+        raise InputError(path, "a volume (x, y, z)", f"shape {values.shape}")
+    if not np.isfinite(values).all():
+        raise InputError(path, "whole numbers from -1 on", "values that are not finite")
+    labels = np.rint(values).astype(np.int64)
+    if np.abs(values - labels).max() > 1e-3 or labels.min() < -1:
+        raise InputError(path, "whole numbers from -1 on", "other values: is it a label volume?")
+    return labels, np.asarray(image.affine, dtype=np.float64)
+
+
+def volume_grid(path: Path) -> tuple[int, int, int]:
+    """The grid (x, y, z) of a label volume, from its header."""
+    import nibabel
+
+    if not path.is_file():
+        raise InputError(path, "a label volume", "nothing", FETCH)
+    try:
+        shape = nibabel.Nifti1Image.from_filename(path).shape
+    except Exception as error:  # nibabel, gzip and zlib each raise their own kinds
+        raise InputError(path, "a NIfTI volume", f"{type(error).__name__}: {error}") from None
+    return shape[0], shape[1], shape[2]
+
+
+def region_positions(labels: np.ndarray, numbers: Sequence[int] | None) -> np.ndarray:
+    """Flat positions, in the betas' (z, y, x) order, of some labels, or of all from 1 on."""
+    chosen = labels > 0 if numbers is None else np.isin(labels, np.asarray(numbers))
+    return np.flatnonzero(chosen.transpose(2, 1, 0))
+
+
+def coordinates(index: np.ndarray, grid: tuple[int, int, int], affine: np.ndarray) -> np.ndarray:
+    """Millimetres (n, 3) float32 of flat positions in the (z, y, x) order of a grid (x, y, z)."""
+    z, y, x = np.unravel_index(index, grid[::-1])
+    voxel = np.stack([x, y, z], axis=1).astype(np.float64)
+    return (voxel @ affine[:3, :3].T + affine[:3, 3]).astype(np.float32)
+
+
+def read_regions(
+    root: Path, subject: str, space: str, hemisphere: str, regions: Mapping[str, Any]
+) -> tuple[dict[str, np.ndarray], tuple[int, int, int], np.ndarray]:
+    """Positions of every region, and the grid (x, y, z) and affine that their volumes share.
+
+    Raises
+    ------
+    InputError
+        if a file or label is missing, or two volumes differ in their grid
+    """
+    volumes: dict[str, tuple[Path, np.ndarray]] = {}
+    found: dict[str, np.ndarray] = {}
+    grid, affine, first = (0, 0, 0), np.eye(4), Path()
+    for name, region in regions.items():
+        atlas = region["atlas"]
+        if atlas not in volumes:
+            paths = region_volume(root, subject, space, atlas, hemisphere)
+            read = [read_labels(path) for path in paths]
+            if not volumes:
+                grid, affine, first = read[0][0].shape, read[0][1], paths[0]
+            for path, (labels, its_affine) in zip(paths, read, strict=True):
+                if labels.shape != grid or not np.allclose(its_affine, affine, atol=1e-3):
+                    raise InputError(
+                        path, f"the grid {grid} and place of {first.name}", f"{labels.shape}"
+                    )
+            volumes[atlas] = paths[0], np.maximum.reduce([labels for labels, _ in read])
+        path, labels = volumes[atlas]
+        chosen = region.get("labels")
+        numbers = label_numbers(label_table(root, subject, atlas), chosen) if chosen else None
+        found[name] = region_positions(labels, numbers)
+        if not len(found[name]):
+            raise InputError(path, f"voxels labelled {chosen or 'from 1 on'}", "none")
+    return found, grid, affine

@@ -1,0 +1,177 @@
+"""Load the parts of a Stable Diffusion model that a job needs, and nothing more."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from afterimage.compat import ensure_torchvision
+from afterimage.diffusion.files import PARTS, ModelFiles, find_model
+from afterimage.errors import InputError
+from afterimage.jobs import choose_device
+
+PRECISIONS = ("auto", "float32", "float16", "bfloat16")
+
+
+@dataclass
+class Generator:
+    """A loaded model; parts that were not asked for are None.
+
+    Attributes
+    ----------
+    files : the folder it came from and the sizes in its configuration
+    device : torch device name
+    dtype : torch dtype of the VAE and the UNet; the text encoder stays in float32, because its
+        embeddings are targets and it costs next to nothing
+    """
+
+    files: ModelFiles
+    device: str
+    dtype: Any
+    vae: Any = None
+    unet: Any = None
+    text_encoder: Any = None
+    tokenizer: Any = None
+
+    def new_scheduler(self) -> Any:
+        """A DDIMScheduler with the noise schedule of the model's own scheduler.
+
+        Stable Diffusion v1.4 ships a PNDMScheduler. Its settings carry over, except that DDIM would
+        clip the predicted latents to [-1, 1] where the settings are silent: latents have no such
+        bounds, so clipping is always off, as in diffusers' own pipelines.
+        """
+        from diffusers import DDIMScheduler
+
+        settings = self.files.configs["scheduler/scheduler_config.json"]
+        return DDIMScheduler.from_config(settings, clip_sample=False)
+
+
+def load_generator(
+    model: str,
+    revision: str | None = None,
+    device: str = "auto",
+    precision: str = "auto",
+    parts: Sequence[str] = PARTS,
+    n_tokens: int | None = None,
+    compiled: bool = False,
+) -> Generator:
+    """Check and load a Stable Diffusion model.
+
+    Parameters
+    ----------
+    model, revision, parts, n_tokens : as for `files.find_model`
+    device : auto, cpu or cuda
+    precision : of VAE and UNet; auto is float16 on a GPU and float32 on a CPU
+    compiled : on a GPU, torch.compile UNet and VAE (minutes at the start, faster afterwards)
+
+    Raises
+    ------
+    InputError
+        as `files.find_model`, and if weights lack tensors that the architecture has
+    """
+    files = find_model(model, revision, parts, n_tokens)
+    return load_parts(files, device, precision, parts, compiled)
+
+
+def load_parts(
+    files: ModelFiles,
+    device: str = "auto",
+    precision: str = "auto",
+    parts: Sequence[str] = PARTS,
+    compiled: bool = False,
+) -> Generator:
+    """Load parts of a model folder that `files.find_model` has checked; see `load_generator`."""
+    device = choose_device(device)
+    generator = Generator(files, device, choose_dtype(precision, device))
+    ensure_torchvision()
+    if "vae" in parts:
+        generator.vae = _load_vae(generator)
+    if "unet" in parts:
+        generator.unet = _load_unet(generator)
+    if "text" in parts:
+        generator.text_encoder, generator.tokenizer = _load_text(generator)
+    if device == "cuda":
+        prepare_for_gpu(generator)
+    if compiled and device == "cuda":
+        compile_networks(generator)
+    return generator
+
+
+def choose_dtype(precision: str, device: str) -> Any:
+    """The torch dtype of a precision's name."""
+    import torch
+
+    if precision not in PRECISIONS:
+        raise InputError("execution.precision", f"one of {', '.join(PRECISIONS)}", precision)
+    if precision == "auto":
+        precision = "float16" if device == "cuda" else "float32"
+    return getattr(torch, precision)
+
+
+def _load_vae(generator: Generator) -> Any:
+    from diffusers import AutoencoderKL
+
+    return _load(generator, AutoencoderKL, "vae", "vae", torch_dtype=generator.dtype)
+
+
+def _load_unet(generator: Generator) -> Any:
+    from diffusers import UNet2DConditionModel
+
+    return _load(generator, UNet2DConditionModel, "unet", "unet", torch_dtype=generator.dtype)
+
+
+def _load_text(generator: Generator) -> tuple[Any, Any]:
+    import torch
+    from transformers import CLIPTextModel, CLIPTokenizer
+    from transformers.utils.logging import disable_progress_bar
+
+    disable_progress_bar()  # it would fill the job's log
+    folder = generator.files.folder / "tokenizer"
+    tokenizer = CLIPTokenizer.from_pretrained(str(folder), local_files_only=True)
+    encoder = _load(generator, CLIPTextModel, "text", "text_encoder", dtype=torch.float32)
+    return encoder, tokenizer
+
+
+def _load(generator: Generator, kind: Any, part: str, name: str, **dtype: Any) -> Any:
+    """Load one network from safetensors; a tensor that is missing is an error, not a warning."""
+    folder: Path = generator.files.folder / name
+    try:
+        network, loaded = kind.from_pretrained(
+            str(folder),
+            use_safetensors=True,
+            local_files_only=True,
+            variant=generator.files.variants.get(part),
+            output_loading_info=True,
+            **dtype,
+        )
+    except (RuntimeError, ValueError, OSError) as error:
+        reason = " ".join(str(error).split())[:300]
+        raise InputError(folder, f"weights of a {kind.__name__}", reason) from None
+    lacking = sorted(loaded["missing_keys"]) + sorted(map(str, loaded["mismatched_keys"]))
+    if lacking:
+        raise InputError(
+            folder,
+            f"every tensor of its {kind.__name__}",
+            f"{len(lacking)} missing or of another shape, first {lacking[0]}",
+            "Fetch the weights that belong to this config.json.",
+        )
+    return network.to(generator.device).eval().requires_grad_(False)
+
+
+def prepare_for_gpu(generator: Generator) -> None:
+    """Lay out the weights for tensor cores and let cuDNN choose its kernels by trying them."""
+    import torch
+
+    torch.backends.cudnn.benchmark = True
+    for network in (generator.vae, generator.unet):
+        if network is not None:
+            network.to(memory_format=torch.channels_last)
+
+
+def compile_networks(generator: Generator) -> None:
+    """Compile the networks in place, so that their configuration stays where it was."""
+    if generator.unet is not None:
+        generator.unet.compile()
+    if generator.vae is not None:
+        generator.vae.encoder.compile()
+        generator.vae.decoder.compile()

@@ -1,0 +1,92 @@
+"""What every job of the workflow shares: its log, its progress and its device."""
+
+import sys
+import time
+import traceback
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+from afterimage.errors import InputError
+
+T = TypeVar("T")
+
+
+@contextmanager
+def job_log(log: str | Path, threads: int = 1) -> Iterator[None]:
+    """Send a job's output to its log; on failure say why in one line on the terminal too.
+
+    An InputError ends the job with its own line and no traceback. Anything else is a defect:
+    the traceback goes to the log and its last line to the terminal.
+    """
+    _limit_threads(threads)
+    terminal = sys.stderr
+    Path(log).parent.mkdir(parents=True, exist_ok=True)
+    with open(log, "w", buffering=1) as stream:
+        sys.stdout = sys.stderr = stream
+        try:
+            yield
+        except InputError as error:
+            print(f"ERROR {error}", file=stream)
+            print(f"ERROR {error}", file=terminal)
+            raise SystemExit(1) from None
+        except Exception as error:
+            traceback.print_exc(file=stream)
+            print(f"ERROR {type(error).__name__}: {error} (see {log})", file=terminal)
+            raise SystemExit(1) from None
+        finally:
+            sys.stdout, sys.stderr = sys.__stdout__, terminal
+
+
+def _limit_threads(threads: int) -> None:
+    """Keep numerical libraries to the job's own cores, now and when they are imported later."""
+    import os
+
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ[name] = str(threads)
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(threads)
+
+
+def progress(
+    items: Iterable[T], what: str, total: int | None = None, every: float = 10.0
+) -> Iterator[T]:
+    """Yield items, showing how many are done and the time left.
+
+    A bar on a terminal; in a log, a plain line at most every `every` seconds.
+    """
+    if total is None and hasattr(items, "__len__"):
+        total = len(items)  # type: ignore[arg-type]
+    if sys.stderr.isatty():
+        from tqdm import tqdm
+
+        yield from tqdm(items, desc=what, total=total)
+        return
+    begin = said = time.monotonic()
+    for done, item in enumerate(items):
+        yield item
+        now = time.monotonic()
+        if now - said >= every or done + 1 == total:
+            left = f", {(now - begin) / (done + 1) * (total - done - 1):.0f} s left" if total else ""
+            print(f"{what}: {done + 1}/{total or '?'} after {now - begin:.0f} s{left}", flush=True)
+            said = now
+
+
+def choose_device(device: str) -> str:
+    """Name of the torch device for `auto`, `cpu` or `cuda`.
+
+    Raises
+    ------
+    InputError
+        if `cuda` was asked for and torch sees none
+    """
+    import torch
+
+    if device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if device == "cuda" and not torch.cuda.is_available():
+        raise InputError(
+            "execution.device", "a CUDA device", "none", "Set it to auto, or check the driver."
+        )
+    return device

@@ -1,0 +1,1 @@
+"""Scores of latents and pictures: definitions, protocols by name, controls and their statistics."""

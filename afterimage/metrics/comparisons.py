@@ -1,0 +1,81 @@
+"""Paired differences on the same images, with intervals and permutation p values."""
+
+from collections.abc import Sequence
+from itertools import combinations
+from typing import TYPE_CHECKING, Any
+
+from afterimage.metrics import statistics
+from afterimage.metrics.tabulation import per_image
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+LATENT_SCORES = ("mse", "two_way")
+LATENT_SPLITS = ("validation", "test")
+END = ["reference", "difference", "low", "high", "p", "p_holm"]
+
+
+def latent_comparisons(
+    scores: "pd.DataFrame", n_bootstrap: int, n_permutations: int, seed: int
+) -> "pd.DataFrame":
+    """Every pair of decoders on validation and test images: decoder - reference, per score."""
+    keys = ["dataset", "subject", "target", "split", "score"]
+    if not scores.empty:
+        chosen = scores["score"].isin(LATENT_SCORES) & scores["split"].isin(LATENT_SPLITS)
+        scores = scores[chosen]
+    return _compare(scores, keys, "decoder", None, "n", n_bootstrap, n_permutations, seed)
+
+
+def image_comparisons(
+    scores: "pd.DataFrame",
+    methods: Sequence[str],
+    n_bootstrap: int,
+    n_permutations: int,
+    seed: int,
+) -> "pd.DataFrame":
+    """Each of `methods` against every other method: method - reference, per protocol and metric."""
+    keys = ["dataset", "subject", "protocol", "metric"]
+    if not scores.empty:
+        scores = scores[scores["image_id"] != ""]
+    return _compare(scores, keys, "method", methods, "n_images", n_bootstrap, n_permutations, seed)
+
+
+def _compare(
+    scores: "pd.DataFrame",
+    keys: list[str],
+    who: str,
+    focus: Sequence[str] | None,
+    count: str,
+    n_bootstrap: int,
+    n_permutations: int,
+    seed: int,
+) -> "pd.DataFrame":
+    import pandas as pd
+
+    found: list[dict[str, Any]] = []
+    if not scores.empty:
+        for names, rows in scores.groupby(keys, sort=True):
+            values = per_image(rows, [who])
+            for one, other in _pairs(list(values.columns), focus):
+                both = (values[one] - values[other]).dropna().to_numpy()
+                if not len(both):
+                    continue
+                difference, low, high = statistics.mean_interval(both, n_bootstrap, seed)
+                line = dict(zip(keys, names, strict=True))
+                line |= {who: one, "reference": other, "difference": difference}
+                p = statistics.permutation_p(both, n_permutations, seed)
+                found.append({**line, "low": low, "high": high, "p": p, count: len(both)})
+    table = pd.DataFrame(found, columns=[*keys, who, *END, count])
+    table["p_holm"] = statistics.holm(table["p"].to_numpy(dtype=float))
+    return table
+
+
+def _pairs(names: list[str], focus: Sequence[str] | None) -> list[tuple[str, str]]:
+    if focus is None:
+        return list(combinations(names, 2))
+    pairs: list[tuple[str, str]] = []
+    for one in focus:
+        if one in names:
+            others = [other for other in names if other != one]
+            pairs += [(one, other) for other in others if (other, one) not in pairs]
+    return pairs

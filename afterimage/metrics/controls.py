@@ -1,0 +1,97 @@
+"""What scores mean: category knowledge alone, collapsed predictions, and the noise of the brain."""
+
+from collections import Counter
+from collections.abc import Sequence
+from math import comb
+
+import numpy as np
+
+
+def category_only(categories: Sequence[str], ways: int = 2) -> np.ndarray:
+    """Identification of each image by someone who knows its category and nothing else.
+
+    Pictures of one category are then alike, and a tie is settled by chance: with s of the ways - 1
+    distractors of the same category the chance to be right is 1 / (s + 1). For two ways the mean is
+    1 - 1/2 sum n_k (n_k - 1) / (n (n - 1)).
+
+    Parameters
+    ----------
+    categories : one name per image (n,)
+    ways : pictures to choose among
+
+    Returns
+    -------
+    float64 (n,); NaN where there are fewer than `ways` images
+    """
+    n, counts = len(categories), Counter(categories)
+    others, drawn = n - 1, ways - 1
+    if others < drawn:
+        return np.full(n, np.nan)
+    chance = {}
+    for count in set(counts.values()):
+        alike = count - 1
+        chance[count] = sum(
+            comb(alike, s) * comb(others - alike, drawn - s) / comb(others, drawn) / (s + 1)
+            for s in range(min(alike, drawn) + 1)
+        )
+    return np.array([chance[counts[name]] for name in categories])
+
+
+def concept_of(image_id: str) -> str:
+    """The concept in a THINGS image id: `dog_12s` is a dog."""
+    return image_id.rsplit("_", 1)[0]
+
+
+def participation_ratio(latents: np.ndarray) -> float:
+    """Effective number of dimensions: (sum of eigenvalues)^2 / sum of their squares.
+
+    Eigenvalues are those of the covariance of the latents (n, ...) over images. Predictions that
+    vary along fewer dimensions than their targets have a lower ratio; a constant has 0.
+    """
+    rows = np.asarray(latents, dtype=np.float64).reshape(len(latents), -1)
+    rows = rows - rows.mean(axis=0)
+    # The Gram matrix has the covariance's eigenvalues; the smaller of the two is the cheaper.
+    gram = rows @ rows.T if len(rows) <= rows.shape[1] else rows.T @ rows
+    trace = float(np.trace(gram))
+    return trace**2 / float(np.square(gram).sum()) if trace > 0 else 0.0
+
+
+def variance_ratio(predicted: np.ndarray, true: np.ndarray) -> float:
+    """Total variance over images of the predictions, as a share of the targets'."""
+    spread = [np.asarray(a, dtype=np.float64).var(axis=0).sum() for a in (predicted, true)]
+    return float(spread[0] / spread[1]) if spread[1] > 0 else float("nan")
+
+
+def dimension_correlation(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Pearson's r over images of every latent dimension, (n, ...) twice to float64 (d,).
+
+    A dimension that does not vary has r 0.
+    """
+    first, second = (np.asarray(a, dtype=np.float64).reshape(len(a), -1) for a in (one, other))
+    first, second = first - first.mean(axis=0), second - second.mean(axis=0)
+    product = (first * second).sum(axis=0)
+    length = np.sqrt((first**2).sum(axis=0) * (second**2).sum(axis=0))
+    return np.divide(product, length, out=np.zeros_like(product), where=length > 0)
+
+
+def noise_ceiling(
+    half_one: np.ndarray, half_other: np.ndarray, lengthening: float = 2.0
+) -> np.ndarray:
+    """Highest correlation that noise in the test responses allows a decoder, per latent dimension.
+
+    Predictions from two halves of an image's repeats share the signal and not the noise. Their
+    correlation r over images gives the reliability of a prediction from k times as many repeats as
+    a half holds, k r / (1 + (k - 1) r) (Spearman and Brown), whose square root bounds its
+    correlation with anything noise-free. Exact for linear decoders.
+
+    Parameters
+    ----------
+    half_one, half_other : float (n, ...), one decoder's predictions for the same images
+    lengthening : k; 2 where the two halves make up all repeats
+
+    Returns
+    -------
+    float64 (d,) in 0..1; 0 where the halves do not agree
+    """
+    r = np.clip(dimension_correlation(half_one, half_other), 0, 1)
+    return np.sqrt(lengthening * r / (1 + (lengthening - 1) * r))

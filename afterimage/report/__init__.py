@@ -1,0 +1,1 @@
+"""What a person looks at: the page, its figures and its tables as text."""

@@ -1,0 +1,284 @@
+"""The charts of scores, comparisons, novelty and training, subject by subject."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from afterimage.report.comparisons import competitor_name, score_name
+from afterimage.report.drawing import save_figure, style
+from afterimage.report.inputs import Placed, Subject
+from afterimage.report.page import Block, Chart
+from afterimage.report.words import ARROWS, better, method_name, metric_name, space_name
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+Save = Callable[["Figure", str, str, str], Chart]
+
+
+def saver(folder: Path, subject: Subject, simulated: bool) -> Save:
+    """A function that saves one subject's figures, named after it, and makes charts of them."""
+    prefix = "-".join(subject)
+
+    def save(figure: "Figure", name: str, caption: str, description: str) -> Chart:
+        mark = "Simulated data. " if simulated else ""
+        svg = save_figure(figure, f"{prefix}-{name}", folder)
+        return Chart(f"{prefix}-{name}", svg, mark + caption, mark + description)
+
+    return save
+
+
+def label(subject: Subject, simulated: bool) -> str:
+    """A subject as figure titles name it; simulated data say so in the figure itself."""
+    return f"{subject[0]}, {subject[1]}{' (SIMULATED DATA)' if simulated else ''}"
+
+
+def dot_blocks(
+    table: "pd.DataFrame | None",
+    columns: Sequence[tuple[str, str]],
+    simulated: Mapping[str, bool],
+    folder: Path,
+) -> list[Block]:
+    """Values of the headline metrics with intervals, one chart a subject."""
+    from afterimage.report.figures import dot_plot
+
+    blocks = []
+    for subject, rows in _subjects(table):
+        known = rows[rows["value"].notna()]
+        shown = [
+            pair
+            for pair in columns
+            if len(known[(known["protocol"] == pair[0]) & (known["metric"] == pair[1])])
+        ]
+        if not shown:
+            continue
+        is_simulated = simulated.get(subject[0], False)
+        with style():
+            figure = dot_plot(known, shown, f"Test pictures, {label(subject, is_simulated)}")
+            chart = saver(folder, subject, is_simulated)(
+                figure,
+                "metrics",
+                "Values with 95 % intervals; diamonds are controls; dashed: chance of two-way "
+                "identification. Arrows point to the better side.",
+                _describe_values(known, shown),
+            )
+        blocks.append(Block(subject, is_simulated, [chart]))
+    return blocks
+
+
+def _describe_values(rows: "pd.DataFrame", columns: Sequence[tuple[str, str]]) -> str:
+    parts = []
+    for protocol, metric in columns:
+        chosen = rows[(rows["protocol"] == protocol) & (rows["metric"] == metric)]
+        values = ", ".join(
+            f"{method_name(r['method'])} {r['value']:.3f}" for _, r in chosen.iterrows()
+        )
+        parts.append(f"{metric_name(metric)} ({better(metric)} is better): {values}.")
+    return " ".join(parts)
+
+
+def forest_blocks(
+    pairs: "pd.DataFrame | None",
+    latent_pairs: "pd.DataFrame | None",
+    columns: Sequence[tuple[str, str]],
+    simulated: Mapping[str, bool],
+    folder: Path,
+) -> list[Block]:
+    """Paired differences of methods (headline metrics) and of decoders, as forest plots."""
+    charts: dict[Subject, list[Chart]] = {}
+    for subject, rows in _subjects(pairs):
+        known = list(zip(rows.get("protocol", rows["score"]), rows["score"], strict=True))
+        rows = rows[[pair in columns for pair in known]] if "protocol" in rows else rows
+        chart = _forest(rows, subject, simulated, folder, "methods", "Methods")
+        if chart:
+            charts.setdefault(subject, []).append(chart)
+    for subject, rows in _subjects(latent_pairs):
+        rows = rows[rows["score"].isin(["mse", "mse_14", "two_way"])]
+        if "target" in rows:
+            keep = ~((rows["target"] == "text") & (rows["score"] == "mse"))
+            if len(rows[(rows["target"] == "text") & (rows["score"] == "mse_14")]):
+                rows = rows[keep]
+        chart = _forest(rows, subject, simulated, folder, "decoders", "Decoders")
+        if chart:
+            charts.setdefault(subject, []).append(chart)
+    return [
+        Block(subject, simulated.get(subject[0], False), found)
+        for subject, found in sorted(charts.items())
+    ]
+
+
+def _forest(
+    rows: "pd.DataFrame",
+    subject: Subject,
+    simulated: Mapping[str, bool],
+    folder: Path,
+    name: str,
+    title: str,
+) -> Chart | None:
+    import pandas as pd
+
+    from afterimage.report.figures import forest_plot
+
+    if not len(rows):
+        return None
+    lines = []
+    for _, row in rows.iterrows():
+        target = f"{row['target']}: " if isinstance(row.get("target"), str) else ""
+        panel = score_name(str(row["score"]))
+        pair = f"{competitor_name(row['first'])} − {competitor_name(row['second'])}"
+        lines.append(
+            {
+                "panel": f"{target}{panel} {ARROWS[better(str(row['score']))]}".strip(),
+                "label": pair,
+                "value": row["gain"],
+                "low": row["gain_low"],
+                "high": row["gain_high"],
+            }
+        )
+    table = pd.DataFrame(lines)
+    is_simulated = simulated.get(subject[0], False)
+    description = " ".join(
+        f"{r['panel']}, {r['label']}: {r['value']:.3f} from {r['low']:.3f} to {r['high']:.3f}."
+        for r in lines
+    )
+    with style():
+        figure = forest_plot(table, f"{title} compared, {label(subject, is_simulated)}")
+        return saver(folder, subject, is_simulated)(
+            figure,
+            f"comparisons-{name}",
+            "Differences on the same images, with 95 % intervals, turned so that right of zero "
+            "means that the first named is better.",
+            description,
+        )
+
+
+def read_histories(files: Sequence[Placed]) -> dict[Subject, dict[tuple[str, str], "pd.DataFrame"]]:
+    """Training histories by subject, then by (target, decoder); those without epochs left out."""
+    import pandas as pd
+
+    found: dict[Subject, dict[tuple[str, str], pd.DataFrame]] = {}
+    for file in files:
+        folder = file.rest[1] if file.rest[0] == "decoders" else file.path.parent.name
+        target, _, decoder = folder.partition("-")
+        table = pd.read_csv(file.path)
+        if {"epoch", "train", "validation"} <= set(table.columns) and len(table) > 1:
+            found.setdefault(file.subject, {})[target, decoder] = table
+    return found
+
+
+def curve_blocks(
+    histories: Mapping[Subject, Mapping[tuple[str, str], "pd.DataFrame"]],
+    simulated: Mapping[str, bool],
+    folder: Path,
+) -> list[Block]:
+    """Training and validation error over epochs, one chart a subject."""
+    from afterimage.report.figures import training_curves
+
+    blocks = []
+    for subject, tables in sorted(histories.items()):
+        is_simulated = simulated.get(subject[0], False)
+        ordered = dict(sorted(tables.items()))
+        description = " ".join(
+            f"{decoder}, {target}: lowest validation error {t['validation'].min():.4f} at epoch "
+            f"{int(t.loc[t['validation'].idxmin(), 'epoch'])} of {int(t['epoch'].max())}."
+            for (target, decoder), t in ordered.items()
+        )
+        with style():
+            figure = training_curves(ordered, f"Training, {label(subject, is_simulated)}")
+            caption = (
+                "Error on training trials and validation images; the dot marks the weights kept. "
+                "The test set is not part of these curves."
+            )
+            chart = saver(folder, subject, is_simulated)(figure, "training", caption, description)
+        blocks.append(Block(subject, is_simulated, [chart]))
+    return blocks
+
+
+def read_novelty(files: Sequence[Placed]) -> "pd.DataFrame":
+    """Distances to training: dataset, subject, image_id, space, distance (nearest, if known)."""
+    import pandas as pd
+
+    parts = []
+    for file in files:
+        table = pd.read_parquet(file.path)
+        table["image_id"] = table["image_id"].astype(str)
+        parts.append(table.assign(dataset=file.subject[0], subject=file.subject[1]))
+    columns = ["dataset", "subject", "image_id", "space", "distance"]
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
+
+
+def novelty_blocks(
+    scores: "pd.DataFrame",
+    novelty: "pd.DataFrame",
+    columns: Sequence[tuple[str, str]],
+    simulated: Mapping[str, bool],
+    folder: Path,
+) -> list[Block]:
+    """Score against distance to training, for the methods that a reader compares."""
+    from afterimage.report.figures import novelty_plot
+
+    blocks = []
+    for subject, distances in _subjects(novelty):
+        mine = scores[
+            (scores["dataset"] == subject[0])
+            & (scores["subject"] == subject[1])
+            & scores["method"].isin(["best", "linear", "oracle", "shuffled"])
+        ]
+        pair = _novelty_metric(mine, columns)
+        if pair is None:
+            continue
+        mine = mine[(mine["protocol"] == pair[0]) & (mine["metric"] == pair[1])]
+        is_simulated = simulated.get(subject[0], False)
+        charts = []
+        for space, rows in distances.groupby("space"):
+            distance = rows.set_index("image_id")["distance"]
+            x, y = {}, {}
+            for method, part in mine.groupby("method"):
+                both = part.groupby("image_id")["value"].mean().to_frame("value")
+                both = both.join(distance, how="inner").dropna()
+                if len(both):
+                    x[str(method)] = both["distance"].to_numpy()
+                    y[str(method)] = both["value"].to_numpy()
+            if not x:
+                continue
+            where = space_name(space)
+            names = (f"distance to the nearest training image ({where})", metric_name(pair[1]))
+            description = (
+                f"{metric_name(pair[1])} of each test image against its distance ({where}) to the "
+                f"nearest training image, for {', '.join(method_name(m) for m in x)}."
+            )
+            with style():
+                figure = novelty_plot(x, y, names, f"Novelty, {label(subject, is_simulated)}")
+                charts.append(
+                    saver(folder, subject, is_simulated)(
+                        figure,
+                        f"novelty-{space}",
+                        "Each dot is a test image; the lines join the means of four equal parts. "
+                        "A score that falls to the right leans on pictures like those trained on.",
+                        description,
+                    )
+                )
+        if charts:
+            blocks.append(Block(subject, is_simulated, charts))
+    return blocks
+
+
+def _novelty_metric(
+    scores: "pd.DataFrame", columns: Sequence[tuple[str, str]]
+) -> tuple[str, str] | None:
+    known = scores[scores["value"].notna()]
+    present = set(zip(known["protocol"], known["metric"], strict=True))
+    for name in ("lpips_alex", "pcc"):
+        for pair in columns:
+            if pair in present and pair[1] == name:
+                return pair
+    return next((pair for pair in columns if pair in present), None)
+
+
+def _subjects(table: "pd.DataFrame | None"):
+    """((dataset, subject), rows) of a table, nothing for None."""
+    if table is None or not len(table):
+        return []
+    grouped = table.groupby(["dataset", "subject"])
+    return [((str(key[0]), str(key[1])), rows) for key, rows in grouped]

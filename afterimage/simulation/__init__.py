@@ -1,0 +1,1 @@
+"""A simulated brain, the pictures it sees, and writers of the raw release layouts."""

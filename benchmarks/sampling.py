@@ -1,0 +1,282 @@
+"""Pictures per second, beside the way that is usual: one image and one sample at a time.
+
+    python benchmarks/sampling.py             # a GPU: v1.4's true sizes, random weights, float16
+    python benchmarks/sampling.py --compile   # with torch.compile
+    python benchmarks/sampling.py --profile   # where the time of one batch goes, by kernel
+
+Ours is the whole of `reconstruct_images` between loaded weights and written files: decode,
+enlarge, encode, noise, 40 steps with guidance, decode, PNG. The usual way does the same through
+StableDiffusionImg2ImgPipeline. Both run in the same process on the same device. On a machine
+without a GPU the demo's architecture stands in, in float32, and the output says so.
+
+The last line is JSON: ratio (pictures per second, ours over theirs), equal (do both ways give the
+same latents from the same noise, in float32), hardware, and what else was measured.
+"""
+
+import argparse
+import json
+import platform
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from benchmarks.true_size import SIZES, build, random_generator
+from benchmarks.usual_way import largest_difference, make_pipeline, theirs
+
+N_TOKENS = 15
+SAMPLES = 5
+
+
+def seconds_of(task: Callable[[], Any], device: str) -> float:
+    """Wall time of a task, until the device has finished it."""
+    import torch
+
+    if device == "cuda":
+        torch.cuda.synchronize()
+    begin = time.perf_counter()
+    task()
+    if device == "cuda":
+        torch.cuda.synchronize()
+    return time.perf_counter() - begin
+
+
+def make_painter(generator: Any, size: dict, image_size: int, n_images: int, batch: int) -> Any:
+    """Everything for painting n_images x 5 pictures from random predictions."""
+    from afterimage.diffusion.batches import Limit, sampling_batch, vae_batch
+    from afterimage.diffusion.reconstruction import Painter
+    from afterimage.diffusion.requests import Requests
+    from afterimage.diffusion.sampling import Schedule
+
+    rng = np.random.default_rng(0)
+    side = image_size // generator.files.scale_factor
+    width = size["cross_attention_dim"]
+    requests = Requests(
+        np.array([str(index) for index in range(n_images)]),
+        rng.normal(size=(n_images, 4, side, side)).astype(np.float32),
+        rng.normal(size=(n_images, N_TOKENS, width)).astype(np.float32),
+    )
+    empty = rng.normal(size=(N_TOKENS, width)).astype(np.float32)
+    return Painter(
+        generator,
+        requests,
+        empty,
+        Schedule(),
+        seed=0,
+        n_samples=SAMPLES,
+        resolution=512,
+        sampling=Limit(sampling_batch(generator, N_TOKENS, batch)),
+        vae=Limit(vae_batch(generator, generator.files.native_size)),
+    )
+
+
+def ours(painter: Any) -> None:
+    """Paint everything, to files."""
+    from afterimage.diffusion.reconstruction import paint_shard
+    from afterimage.diffusion.resumable import State
+
+    with tempfile.TemporaryDirectory() as folder:
+        state = State(Path(folder) / "state", "inputs", {"batch_size": painter.sampling.size})
+        for _ in paint_shard(painter, state, workers=4):
+            pass
+
+
+def operations_per_picture(size: dict, image_size: int, n_run: int) -> float:
+    """Floating-point operations of one picture, counted on the networks without running them.
+
+    Two UNet passes a step, one decoding at the native size, and a share of the decoding and
+    encoding that the samples of an image have in common.
+    """
+    import torch
+    from torch.utils.flop_counter import FlopCounterMode
+
+    def count(network: Any, *inputs: Any) -> int:
+        with FlopCounterMode(display=False) as counter, torch.no_grad():
+            network(*inputs)
+        return counter.get_total_flops()
+
+    with torch.device("meta"):
+        unet, vae = build("unet", size), build("vae", size)
+        native, small = size["unet"]["sample_size"], image_size // 8
+        latent = torch.empty(1, 4, native, native)
+        text = torch.empty(1, N_TOKENS, size["cross_attention_dim"])
+        step = count(unet, latent, torch.empty(1), text)
+        last = count(vae.decode, latent)
+        first = count(vae.decode, torch.empty(1, 4, small, small))
+        again = count(vae.encode, torch.empty(1, 3, 8 * native, 8 * native))
+    return 2 * n_run * step + last + (first + again) / SAMPLES
+
+
+def matrix_rate(device: str) -> float:
+    """Operations per second of a large matrix product: bfloat16 on a GPU, float32 on a CPU."""
+    import torch
+
+    n, repeats, dtype = (8192, 30, torch.bfloat16) if device == "cuda" else (1024, 3, torch.float32)
+    a, b = (torch.randn(n, n, device=device, dtype=dtype) for _ in range(2))
+    for _ in range(3):
+        a @ b
+
+    def products() -> None:
+        for _ in range(repeats):
+            a @ b
+
+    return 2 * n**3 * repeats / seconds_of(products, device)
+
+
+def encoding_rates(generator: Any, image_size: int, n: int) -> dict[str, float]:
+    """Pictures encoded per second, in batches and one at a time."""
+    from afterimage.diffusion.batches import Limit, vae_batch
+    from afterimage.diffusion.encoding import encode_pictures
+
+    rng = np.random.default_rng(0)
+    pictures = rng.integers(0, 256, (n, image_size, image_size, 3)).astype(np.uint8)
+    rates = {}
+    for name, batch in (("batched", vae_batch(generator, image_size)), ("one_at_a_time", 1)):
+        few = pictures if name == "batched" else pictures[: max(2, n // 4)]
+
+        def encode(few: np.ndarray = few, batch: int = batch) -> None:
+            parts = Limit(batch).run(lambda part: encode_pictures(generator, few[part]), len(few))
+            for part in parts:
+                part.cpu()
+
+        encode()
+        rates[name] = len(few) / seconds_of(encode, generator.device)
+    return rates
+
+
+def profile(painter: Any) -> None:
+    """Print the kernels that one batch spends its time in."""
+    from torch.profiler import ProfilerActivity
+    from torch.profiler import profile as record
+
+    on_gpu = painter.generator.device == "cuda"
+    kinds = [ProfilerActivity.CPU] + [ProfilerActivity.CUDA] * on_gpu
+    batch = painter.members[: painter.sampling.size]
+    with record(activities=kinds) as found:
+        seconds_of(lambda: painter.paint(batch), painter.generator.device)
+    order = "self_device_time_total" if on_gpu else "self_cpu_time_total"
+    print(found.key_averages().table(sort_by=order, row_limit=25))
+
+
+def throughput(arguments: argparse.Namespace, device: str) -> dict[str, Any]:
+    """Pictures per second of both ways, and what the device can do at most."""
+    import torch
+
+    on_gpu = device == "cuda"
+    size, image_size = (SIZES["true"], 320) if on_gpu else (SIZES["small"], 80)
+    generator = usual = random_generator(size, device, "auto")
+    if arguments.compile and on_gpu:
+        from afterimage.diffusion.model import compile_networks
+
+        usual = random_generator(size, device, "auto")
+        compile_networks(generator)
+    pipeline = make_pipeline(usual)
+    n_images = arguments.images or (24 if on_gpu else 8)
+    painter = make_painter(generator, size, image_size, n_images, arguments.batch)
+    painter.paint(painter.members[: painter.sampling.size])
+    theirs(painter, pipeline, 1)
+    n_theirs = min(len(painter.members), 6 if on_gpu else 8)
+    # The usual way is timed before and after ours, so that a busy machine slows both.
+    slow = seconds_of(lambda: theirs(painter, pipeline, n_theirs), device)
+    if on_gpu:
+        torch.cuda.reset_peak_memory_stats()
+    fast = len(painter.members) / seconds_of(lambda: ours(painter), device)
+    peak = torch.cuda.max_memory_allocated() if on_gpu else None
+    slow += seconds_of(lambda: theirs(painter, pipeline, n_theirs), device)
+    if arguments.profile:
+        profile(painter)
+    rate = matrix_rate(device)
+    achieved = fast * operations_per_picture(size, image_size, painter.schedule.n_run)
+    return {
+        "ratio": round(fast * slow / (2 * n_theirs), 2),
+        "pictures_per_second": fast,
+        "pictures_per_second_one_at_a_time": 2 * n_theirs / slow,
+        "batch": painter.sampling.size,
+        "compiled": bool(arguments.compile and on_gpu),
+        "tflops": achieved / 1e12,
+        "matrix_tflops": rate / 1e12,
+        "share_of_matrix_rate": achieved / rate,
+        "peak_gpu_bytes": peak,
+        "encoded_per_second": encoding_rates(usual, image_size, 256 if on_gpu else 64),
+    }
+
+
+def measure(arguments: argparse.Namespace, device: str) -> dict[str, Any]:
+    """All figures of one run."""
+    on_gpu = device == "cuda"
+    found = throughput(arguments, device)
+    size, image_size = (SIZES["true"], 320) if on_gpu else (SIZES["small"], 80)
+    single = random_generator(size, device, "float32")
+    if on_gpu:
+        found["encoded_per_second_float32"] = encoding_rates(single, image_size, 64)
+    painter = make_painter(single, size, image_size, 2, 2)
+    difference = largest_difference(painter, make_pipeline(single))
+    return {
+        "equal": difference < 1e-3,
+        "hardware": hardware(device),
+        "model": "v1.4's sizes" if on_gpu else "the demo's sizes (no GPU here)",
+        "precision": "float16" if on_gpu else "float32",
+        "largest_relative_difference": difference,
+        **found,
+    }
+
+
+def hardware(device: str) -> str:
+    """What it ran on."""
+    import torch
+
+    if device == "cuda":
+        return torch.cuda.get_device_name()
+    return f"CPU {platform.machine()}, {torch.get_num_threads()} threads"
+
+
+def report(found: dict[str, Any]) -> None:
+    """Print a table for people, then one line of JSON for programs."""
+    rows = [
+        ("hardware", found["hardware"]),
+        ("model", f"random weights, {found['model']}, {found['precision']}"),
+        ("pictures per second", f"{found['pictures_per_second']:.3f}, {found['batch']} at a time"),
+        (
+            "one at a time",
+            f"{found['pictures_per_second_one_at_a_time']:.3f} (diffusers' pipeline)",
+        ),
+        ("ratio", f"{found['ratio']:.2f}"),
+        ("TFLOP/s", f"{found['tflops']:.3f} of {found['matrix_tflops']:.3f} in a matrix product"),
+        ("share", f"{found['share_of_matrix_rate']:.0%}"),
+        ("same latents", f"to {found['largest_relative_difference']:.1e} of their size, float32"),
+    ]
+    for key in ("encoded_per_second", "encoded_per_second_float32"):
+        if key in found:
+            batched, alone = found[key]["batched"], found[key]["one_at_a_time"]
+            rows.append((key.replace("_", " "), f"{batched:.1f}, one at a time {alone:.1f}"))
+    if found["peak_gpu_bytes"]:
+        rows.append(("peak GPU memory", f"{found['peak_gpu_bytes'] / 2**30:.1f} GiB"))
+    for name, value in rows:
+        print(f"{name:28} {value}")
+    print(json.dumps(found))
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description="Pictures per second, ours and the usual way")
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--images", type=int, default=0, help="images, 5 pictures each (0: enough)")
+    parser.add_argument("--batch", type=int, default=0, help="pictures at a time (0: found)")
+    parser.add_argument("--compile", action="store_true")
+    parser.add_argument("--profile", action="store_true")
+    arguments = parser.parse_args()
+    from afterimage.compat import ensure_torchvision
+    from afterimage.jobs import choose_device
+
+    ensure_torchvision()
+    report(measure(arguments, choose_device(arguments.device)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,88 @@
+"""Before and beside the work: a look at the raw files, getting NSD, and the proof of no leaks."""
+
+
+rule check_data:
+    """Look at every raw file that is needed: there, whole, of the expected shape?"""
+    input:
+        simulated_raw(),
+    output:
+        "results/data_check.txt",
+    log:
+        "results/logs/check_data/all.log",
+    benchmark:
+        "results/benchmarks/check_data/all.tsv"
+    conda:
+        "../envs/analysis.yaml"
+    resources:
+        mem_mb=3000,
+        runtime=20,
+    params:
+        cfg=check_settings(),
+        code=code_of("check_data.py"),
+    script:
+        "../workflow_scripts/check_data.py"
+
+
+rule download_nsd:
+    """Fetch exactly the NSD files that the config needs, from the public bucket."""
+    output:
+        "results/downloads/nsd.tsv",
+    log:
+        "results/logs/download_nsd/all.log",
+    benchmark:
+        "results/benchmarks/download_nsd/all.tsv"
+    retries: 2
+    conda:
+        "../envs/analysis.yaml"
+    threads: 8
+    resources:
+        mem_mb=2000,
+        runtime=1440,
+    params:
+        cfg=check_settings(),
+        code=code_of("download_nsd.py"),
+    script:
+        "../workflow_scripts/download_nsd.py"
+
+
+rule list_jobs:
+    """List all jobs of this run from Snakemake's own graph."""
+    output:
+        "results/jobs.json",
+    log:
+        "results/logs/list_jobs/all.log",
+    benchmark:
+        "results/benchmarks/list_jobs/all.tsv"
+    conda:
+        "../envs/analysis.yaml"
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        config=ordered(config),
+        snakefile=str(ROOT / "Snakefile"),
+        targets=TABLES,
+        code=code_of("list_jobs.py"),
+    script:
+        "../workflow_scripts/list_jobs.py"
+
+
+rule leak_proof:
+    """Prove from the graph of jobs that nothing of the test set reached training or selection."""
+    input:
+        jobs="results/jobs.json",
+    output:
+        "results/leak_proof.json",
+    log:
+        "results/logs/leak_proof/all.log",
+    benchmark:
+        "results/benchmarks/leak_proof/all.tsv"
+    conda:
+        "../envs/analysis.yaml"
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        code=code_of("leak_proof.py"),
+    script:
+        "../workflow_scripts/leak_proof.py"

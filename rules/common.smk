@@ -1,0 +1,156 @@
+"""What the rules share: the checked config, and the section of it that each stage may see."""
+
+from pathlib import Path
+
+import yaml
+from snakemake.utils import validate
+
+from afterimage import datasets as dataset_readers
+from afterimage.configuration import check_configuration, check_keys
+from afterimage.errors import InputError
+from afterimage.provenance import code_fingerprint
+
+ROOT = Path(workflow.basedir)
+SPLITS = ["train", "validation", "test"]
+TARGET_ARRAYS = {"image": "z", "text": "c"}
+
+
+try:
+    check_keys(
+        config, yaml.safe_load((ROOT / "schemas/config.schema.yaml").read_text())
+    )
+    validate(config, str(ROOT / "schemas/config.schema.yaml"), set_default=False)
+    check_configuration(config)
+except InputError as error:
+    raise WorkflowError(str(error)) from None
+
+
+DATASETS = config["run"]["datasets"]
+TARGET_DECODERS = [
+    [target, name]
+    for target in TARGET_ARRAYS
+    for name in config["run"]["decoders"][target]
+]
+METHODS = config["run"]["methods"]
+
+
+wildcard_constraints:
+    dataset="|".join(DATASETS),
+    subject="[A-Za-z0-9-]+",
+    area="lower|higher",
+    split="train|validation|test",
+    target="image|text",
+    decoder="[A-Za-z0-9_]+",
+    method="[A-Za-z0-9_]+",
+
+
+def ordered(value):
+    """The same value with every mapping's keys sorted: equal settings compare equal."""
+    if isinstance(value, dict):
+        return {key: ordered(value[key]) for key in sorted(value)}
+    return [ordered(item) for item in value] if isinstance(value, list) else value
+
+
+def code_of(script):
+    """Params function: fingerprint of a script and of every module of the package it imports.
+
+    Called for the jobs that run, not while parsing: each job parses these files again.
+    """
+
+    def fingerprint(wildcards):
+        return code_fingerprint(ROOT / "workflow_scripts" / script, ROOT)
+
+    return fingerprint
+
+
+def decoder_code_of(script):
+    """The same, with the file of the job's kind of decoder, which is imported by its name."""
+
+    def fingerprint(wildcards):
+        kind = decoder_settings(wildcards)["kind"]
+        modules = [f"afterimage.decoders.{kind}"]
+        return code_fingerprint(
+            ROOT / "workflow_scripts" / script, ROOT, modules=modules
+        )
+
+    return fingerprint
+
+
+def execution(wildcards, threads):
+    """How to compute. Params that depend on threads are not compared between runs."""
+    return ordered(config["execution"])
+
+
+def settings_of(dataset):
+    return config["datasets"][dataset]
+
+
+def dataset_slice(dataset, *names):
+    """The named settings of a dataset that it has."""
+    settings = settings_of(dataset)
+    return ordered({name: settings[name] for name in names if name in settings})
+
+
+READING = (
+    "format",
+    "root",
+    "sessions",
+    "n_sessions",
+    "betas",
+    "space",
+    "hemisphere",
+    "trials_per_session",
+)
+
+
+def raw_of(wildcards):
+    """What stands for a dataset's raw files: the simulated folder, or the raw files' check."""
+    if "simulate" in settings_of(wildcards.dataset):
+        return [f"results/demo/{wildcards.dataset}/raw"]
+    return []
+
+
+def subjects():
+    """All (dataset, subject) pairs of this run."""
+    return [
+        (name, subject)
+        for name in DATASETS
+        for subject in settings_of(name)["subjects"]
+    ]
+
+
+def parts_of(wildcards):
+    return dataset_readers.parts(settings_of(wildcards.dataset), wildcards.subject)
+
+
+def decoder_settings(wildcards):
+    """A decoder's hyper-parameters, with those that its dataset sets otherwise."""
+    name, target = wildcards.decoder, wildcards.target
+    own = (
+        settings_of(wildcards.dataset).get("decoders", {}).get(target, {}).get(name, {})
+    )
+    return {**config["decoders"][target][name], **own}
+
+
+def candidates_of(target):
+    return config["selection"]["candidates"][target]
+
+
+def shards_of(dataset):
+    n_shards = settings_of(dataset).get("shards", 1)
+    return [f"shard{index + 1}of{n_shards}" for index in range(n_shards)]
+
+
+def diffusion_model():
+    """The model's folder, also when Snakemake runs in another working directory."""
+    model = config["diffusion"]["model"]
+    shipped = ROOT / model
+    return str(shipped) if not Path(model).exists() and shipped.exists() else model
+
+
+def model_files(*parts):
+    """Weights of a model in a local folder, as inputs: another model makes its latents anew."""
+    folder = Path(diffusion_model())
+    return sorted(
+        str(path) for part in parts for path in folder.glob(f"{part}/*.safetensors")
+    )

@@ -1,0 +1,171 @@
+"""Scores, one file per split, and the tables."""
+
+
+rule fetch_weights:
+    """Get a scoring network's weights; without a source, say so and let the rest go on."""
+    output:
+        weights="resources/weights/{network}.safetensors",
+        status="resources/weights/{network}.json",
+    log:
+        "results/logs/fetch_weights/{network}.log",
+    benchmark:
+        "results/benchmarks/fetch_weights/{network}.tsv"
+    retries: 2
+    conda:
+        "../envs/torch.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        cfg=weights_settings,
+        code=code_of("fetch_weights.py"),
+    script:
+        "../workflow_scripts/fetch_weights.py"
+
+
+rule estimate_optimal:
+    """What the best linear decoder of a simulated brain would predict for the test images."""
+    input:
+        truth="results/demo/{dataset}/truth",
+        responses=responses_for("test"),
+        responses_train=responses_for("train"),
+        latents_train="results/{dataset}/{subject}/latents/{target}/train.zarr",
+        model=model_files("vae", "text_encoder"),
+    output:
+        directory("results/{dataset}/{subject}/optimal/{target}.test.zarr"),
+    log:
+        "results/logs/estimate_optimal/{dataset}-{subject}-{target}.log",
+    benchmark:
+        "results/benchmarks/estimate_optimal/{dataset}-{subject}-{target}.tsv"
+    conda:
+        "../envs/torch.yaml"
+    threads: 2
+    resources:
+        gpu=1,
+        mem_mb=6000,
+        runtime=60,
+    params:
+        cfg=optimal_settings,
+        code=code_of("estimate_optimal.py"),
+        execution=execution,
+    script:
+        "../workflow_scripts/estimate_optimal.py"
+
+
+rule score_novelty:
+    """How far each test image is from its nearest training image."""
+    input:
+        image_test="results/{dataset}/{subject}/latents/image/test.zarr",
+        image_train="results/{dataset}/{subject}/latents/image/train.zarr",
+        text_test="results/{dataset}/{subject}/latents/text/test.zarr",
+        text_train="results/{dataset}/{subject}/latents/text/train.zarr",
+    output:
+        "results/{dataset}/{subject}/scores/novelty.parquet",
+    log:
+        "results/logs/score_novelty/{dataset}-{subject}.log",
+    benchmark:
+        "results/benchmarks/score_novelty/{dataset}-{subject}.tsv"
+    conda:
+        "../envs/analysis.yaml"
+    resources:
+        mem_mb=6000,
+        runtime=20,
+    params:
+        cfg={"features": False},
+        code=code_of("score_novelty.py"),
+        execution=execution,
+    script:
+        "../workflow_scripts/score_novelty.py"
+
+
+rule score_latents:
+    """Score every decoder's predictions on one split, a row per image."""
+    input:
+        predictions=[
+            f"results/{{dataset}}/{{subject}}/predictions/{target}-{decoder}.{{split}}.zarr"
+            for target, decoder in TARGET_DECODERS
+        ],
+        latents=[
+            f"results/{{dataset}}/{{subject}}/latents/{target}/{{split}}.zarr"
+            for target in TARGET_ARRAYS
+        ],
+        latents_train=[
+            f"results/{{dataset}}/{{subject}}/latents/{target}/train.zarr"
+            for target in TARGET_ARRAYS
+        ],
+        optimal=optimal_predictions,
+    output:
+        [
+            f"results/{{dataset}}/{{subject}}/scores/latents-{target}-{decoder}.{{split}}.parquet"
+            for target, decoder in TARGET_DECODERS
+        ],
+    log:
+        "results/logs/score_latents/{dataset}-{subject}-{split}.log",
+    benchmark:
+        "results/benchmarks/score_latents/{dataset}-{subject}-{split}.tsv"
+    conda:
+        "../envs/analysis.yaml"
+    resources:
+        mem_mb=4000,
+        runtime=20,
+    params:
+        targets=list(TARGET_ARRAYS),
+        decoders=TARGET_DECODERS,
+        code=code_of("score_latents.py"),
+    script:
+        "../workflow_scripts/score_latents.py"
+
+
+rule score_images:
+    """Score one method's pictures under every chosen protocol, a row per image and sample."""
+    input:
+        raw=raw_of,
+        trials="results/{dataset}/{subject}/trials.parquet",
+        reconstructions=shards_for,
+        weights=network_weights(),
+    output:
+        scores="results/{dataset}/{subject}/scores/images-{method}.parquet",
+        remarks="results/{dataset}/{subject}/scores/images-{method}.remarks.txt",
+    log:
+        "results/logs/score_images/{dataset}-{subject}-{method}.log",
+    benchmark:
+        "results/benchmarks/score_images/{dataset}-{subject}-{method}.tsv"
+    conda:
+        "../envs/torch.yaml"
+    threads: 2
+    resources:
+        gpu=1,
+        mem_mb=6000,
+        runtime=60,
+    params:
+        cfg=image_score_settings,
+        code=code_of("score_images.py"),
+        execution=execution,
+    script:
+        "../workflow_scripts/score_images.py"
+
+
+rule tabulate:
+    """Every score with its interval over images, and paired comparisons."""
+    input:
+        latent_scores=latent_score_files(),
+        image_scores=image_score_files(),
+    output:
+        latent="results/tables/latent_mse.csv",
+        images="results/tables/image_metrics.csv",
+        latent_comparisons="results/tables/latent_comparisons.csv",
+        comparisons="results/tables/comparisons.csv",
+    log:
+        "results/logs/tabulate/tables.log",
+    benchmark:
+        "results/benchmarks/tabulate/tables.tsv"
+    conda:
+        "../envs/analysis.yaml"
+    resources:
+        mem_mb=4000,
+        runtime=20,
+    params:
+        cfg=table_settings(),
+        code=code_of("tabulate.py"),
+    script:
+        "../workflow_scripts/tabulate.py"

@@ -1,0 +1,62 @@
+"""Pictures: what each method hands to the frozen generator, and what comes out."""
+
+
+rule compose_method:
+    """Gather the latents that a method hands to the generator for each test image."""
+    input:
+        sources=method_source_files,
+        selected=method_selection,
+        test_images="results/{dataset}/{subject}/responses/lower/test.zarr",
+    output:
+        z=directory("results/{dataset}/{subject}/methods/{method}/z.zarr"),
+        c=directory("results/{dataset}/{subject}/methods/{method}/c.zarr"),
+    log:
+        "results/logs/compose_method/{dataset}-{subject}-{method}.log",
+    benchmark:
+        "results/benchmarks/compose_method/{dataset}-{subject}-{method}.tsv"
+    conda:
+        "../envs/analysis.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        cfg={"seed": config["seed"]},
+        sources=method_sources,
+        code=code_of("compose_method.py"),
+    script:
+        "../workflow_scripts/compose_method.py"
+
+
+rule reconstruct_images:
+    """Sample pictures for one shard of a method's test images."""
+    input:
+        z="results/{dataset}/{subject}/methods/{method}/z.zarr",
+        c="results/{dataset}/{subject}/methods/{method}/c.zarr",
+        model=model_files("text_encoder", "unet", "vae"),
+    output:
+        directory(
+            "results/{dataset}/{subject}/reconstructions/{method}/shard{shard}of{n_shards}"
+        ),
+    log:
+        "results/logs/reconstruct_images/{dataset}-{subject}-{method}-{shard}of{n_shards}.log",
+    benchmark:
+        "results/benchmarks/reconstruct_images/{dataset}-{subject}-{method}-{shard}of{n_shards}.tsv"
+    wildcard_constraints:
+        shard="[0-9]+",
+        n_shards="[0-9]+",
+    conda:
+        "../envs/torch.yaml"
+    threads: 2
+    resources:
+        gpu=1,
+        mem_mb=12000,
+        runtime=240,
+    params:
+        cfg=sampling_settings,
+        code=code_of("reconstruct_images.py"),
+        execution=execution,
+        shard=lambda wildcards: int(wildcards.shard) - 1,
+        n_shards=lambda wildcards: int(wildcards.n_shards),
+        state="results/.partial/reconstruct_images/{dataset}-{subject}-{method}-{shard}of{n_shards}",
+    script:
+        "../workflow_scripts/reconstruct_images.py"

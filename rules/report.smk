@@ -1,0 +1,49 @@
+"""The page."""
+
+
+rule render_report:
+    """The page that a person looks at, its figures, and the tables as Markdown."""
+    input:
+        raw=simulated_raw(),
+        latent_mse="results/tables/latent_mse.csv",
+        image_metrics="results/tables/image_metrics.csv",
+        latent_comparisons="results/tables/latent_comparisons.csv",
+        comparisons="results/tables/comparisons.csv",
+        reconstructions=[
+            f"results/{dataset}/{subject}/reconstructions/{method}/{shard}"
+            for dataset, subject in subjects()
+            for method in METHODS
+            for shard in shards_of(dataset)
+        ],
+        image_scores=image_score_files(),
+        latent_scores=latent_score_files(),
+        histories=decoder_files("history.csv"),
+        decoders=decoder_files("model.json"),
+        weights=decoder_files("model.safetensors"),
+        graphs=for_each_subject("graph.zarr"),
+        responses=for_each_subject(
+            "responses/lower/train.zarr", "responses/higher/train.zarr"
+        ),
+        novelty=for_each_subject("scores/novelty.parquet"),
+        leak_proof="results/leak_proof.json",
+    output:
+        "results/report/index.html",
+    log:
+        "results/logs/render_report/page.log",
+    benchmark:
+        "results/benchmarks/render_report/page.tsv"
+    conda:
+        "../envs/analysis.yaml"
+    threads: 2
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    params:
+        cfg=report_settings(),
+        results=lambda wildcards, output: str(Path(output[0]).parents[1]),
+        benchmarks=lambda wildcards, output: str(
+            Path(output[0]).parents[1] / "benchmarks"
+        ),
+        code=code_of("render_report.py"),
+    script:
+        "../workflow_scripts/render_report.py"

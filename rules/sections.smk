@@ -1,0 +1,351 @@
+"""The section of the config that every stage may see, and the files that it reads."""
+
+from afterimage import methods
+from afterimage.metrics.protocols import load_protocols
+
+# simulate.smk
+
+
+def simulated(layout):
+    names = [
+        name
+        for name in DATASETS
+        if "simulate" in settings_of(name) and settings_of(name)["format"] == layout
+    ]
+    return "|".join(names) or "none"
+
+
+def simulation_settings(wildcards):
+    return ordered(
+        {
+            **settings_of(wildcards.dataset)["simulate"],
+            "subjects": settings_of(wildcards.dataset)["subjects"],
+            "seed": config["seed"],
+        }
+    )
+
+
+# responses.smk
+
+
+def index_settings(wildcards):
+    dataset = dataset_slice(wildcards.dataset, *READING, "split", "simulate")
+    return ordered({"dataset": dataset, "seed": config["seed"]})
+
+
+def reading_settings(wildcards):
+    return ordered(
+        {
+            "dataset": dataset_slice(wildcards.dataset, *READING, "areas", "simulate"),
+            "seed": config["seed"],
+        }
+    )
+
+
+def response_settings(wildcards):
+    train_samples = settings_of(wildcards.dataset)["train_samples"]
+    return ordered({**config["responses"], "train_samples": train_samples})
+
+
+def betas_of(wildcards):
+    folder = f"results/{wildcards.dataset}/{wildcards.subject}/betas/{wildcards.split}"
+    return [f"{folder}/{part}.zarr" for part in parts_of(wildcards)]
+
+
+def training_responses(wildcards):
+    """Validation and test are normalised by the training trials' statistics."""
+    if wildcards.split == "train":
+        return []
+    folder = f"results/{wildcards.dataset}/{wildcards.subject}/responses"
+    return [f"{folder}/{area}/train.zarr" for area in ("lower", "higher")]
+
+
+# graphs.smk
+
+
+def graph_settings(wildcards):
+    return ordered(settings_of(wildcards.dataset)["graph"])
+
+
+def graph_responses(wildcards):
+    area = settings_of(wildcards.dataset)["inputs"]["image"]
+    return (
+        f"results/{wildcards.dataset}/{wildcards.subject}/responses/{area}/train.zarr"
+    )
+
+
+# latents.smk
+
+
+STIMULI = ("format", "root", "text", "captions", "simulate")
+
+
+def encoding_settings(*names):
+    def settings(wildcards):
+        diffusion = config["diffusion"]
+        return ordered(
+            {
+                "dataset": dataset_slice(wildcards.dataset, *STIMULI),
+                "seed": config["seed"],
+                "model": diffusion_model(),
+                **{name: diffusion[name] for name in names},
+            }
+        )
+
+    return settings
+
+
+# decoders.smk
+
+
+def training_settings(wildcards):
+    settings = {key: value for key, value in decoder_settings(wildcards).items()}
+    return ordered({"seed": config["seed"], **settings})
+
+
+def responses_for(split):
+    def path(wildcards):
+        area = settings_of(wildcards.dataset)["inputs"][wildcards.target]
+        folder = f"results/{wildcards.dataset}/{wildcards.subject}/responses"
+        return f"{folder}/{area}/{split}.zarr"
+
+    return path
+
+
+def graph_for(wildcards):
+    """The graph, for the kinds of decoder that use one."""
+    if decoder_settings(wildcards)["kind"] != "gcn":
+        return []
+    return f"results/{wildcards.dataset}/{wildcards.subject}/graph.zarr"
+
+
+def candidate_models(wildcards):
+    folder = f"results/{wildcards.dataset}/{wildcards.subject}/decoders"
+    return {
+        target: {
+            name: f"{folder}/{target}-{name}/model.json"
+            for name in candidates_of(target)
+        }
+        for target in TARGET_ARRAYS
+    }
+
+
+def candidate_model_files(wildcards):
+    models = candidate_models(wildcards)
+    return [path for target in models for path in models[target].values()]
+
+
+# reconstructions.smk
+
+
+def method_sources(wildcards):
+    """Target -> decoder -> the array file that a method takes its latents from."""
+    folder = f"results/{wildcards.dataset}/{wildcards.subject}"
+    if wildcards.method in ("mean", "oracle"):
+        split = "train" if wildcards.method == "mean" else "test"
+        return {
+            target: {split: f"{folder}/latents/{target}/{split}.zarr"}
+            for target in TARGET_ARRAYS
+        }
+    return {
+        target: {
+            name: f"{folder}/predictions/{target}-{name}.test.zarr"
+            for name in (
+                candidates_of(target)
+                if wildcards.method in methods.FROM_BEST
+                else ["linear"]
+            )
+        }
+        for target in TARGET_ARRAYS
+    }
+
+
+def method_source_files(wildcards):
+    sources = method_sources(wildcards)
+    return [path for target in sources for path in sources[target].values()]
+
+
+def method_selection(wildcards):
+    if wildcards.method not in methods.FROM_BEST:
+        return []
+    return f"results/{wildcards.dataset}/{wildcards.subject}/selected.json"
+
+
+def sampling_settings(wildcards):
+    diffusion = config["diffusion"]
+    return ordered(
+        {
+            **config["reconstruction"],
+            "model": diffusion_model(),
+            "revision": diffusion["revision"],
+            "n_tokens": diffusion["n_tokens"],
+            "image_size": diffusion["image_size"],
+            "seed": config["seed"],
+            "variant": methods.variant(wildcards.method),
+        }
+    )
+
+
+# metrics.smk
+
+
+def image_score_settings(wildcards):
+    return ordered(
+        {
+            "dataset": dataset_slice(wildcards.dataset, *STIMULI),
+            "protocols": config["scoring"]["protocols"],
+            "seed": config["seed"],
+        }
+    )
+
+
+def shards_for(wildcards):
+    folder = f"results/{wildcards.dataset}/{wildcards.subject}/reconstructions/{wildcards.method}"
+    return [f"{folder}/{shard}" for shard in shards_of(wildcards.dataset)]
+
+
+def latent_score_files():
+    return [
+        f"results/{dataset}/{subject}/scores/latents-{target}-{decoder}.{split}.parquet"
+        for dataset, subject in subjects()
+        for target, decoder in TARGET_DECODERS
+        for split in SPLITS
+    ]
+
+
+def image_score_files():
+    return [
+        f"results/{dataset}/{subject}/scores/images-{method}.parquet"
+        for dataset, subject in subjects()
+        for method in METHODS
+    ]
+
+
+def optimal_settings(wildcards):
+    diffusion = config["diffusion"]
+    return ordered(
+        {
+            "dataset": dataset_slice(wildcards.dataset, *STIMULI),
+            "model": diffusion_model(),
+            "n_scenes": config["scoring"]["n_scenes"],
+            **{
+                name: diffusion[name] for name in ("image_size", "n_tokens", "revision")
+            },
+        }
+    )
+
+
+def optimal_predictions(wildcards):
+    """Where a brain is simulated, the best that can be done is known, target by target."""
+    if wildcards.split != "test" or "simulate" not in settings_of(wildcards.dataset):
+        return []
+    folder = f"results/{wildcards.dataset}/{wildcards.subject}/optimal"
+    return [f"{folder}/{target}.test.zarr" for target in TARGET_ARRAYS]
+
+
+def weights_settings(wildcards):
+    return ordered({"network": wildcards.network, **config["scoring"]["weights"]})
+
+
+def network_weights():
+    """Weights of every network that the chosen protocols need."""
+    protocols = load_protocols(config["scoring"]["protocols"])
+    names = {metric.network for protocol in protocols for metric in protocol.metrics}
+    return [f"resources/weights/{name}.safetensors" for name in sorted(names - {""})]
+
+
+def table_settings():
+    categories = {
+        name: {"source": "concept"}
+        for name in DATASETS
+        if settings_of(name)["format"] == "things"
+    }
+    n_bootstrap = config["scoring"]["n_bootstrap"]
+    return ordered(
+        {"categories": categories, "n_bootstrap": n_bootstrap, "seed": config["seed"]}
+    )
+
+
+# checks.smk
+
+
+TABLES = [
+    "results/tables/latent_mse.csv",
+    "results/tables/image_metrics.csv",
+    "results/tables/latent_comparisons.csv",
+    "results/tables/comparisons.csv",
+]
+
+CHECKED = (
+    *READING,
+    "subjects",
+    "areas",
+    "text",
+    "captions",
+    "simulate",
+    "accept_nsd_terms",
+)
+
+
+def check_settings():
+    return ordered(
+        {
+            "datasets": {name: dataset_slice(name, *CHECKED) for name in DATASETS},
+            "seed": config["seed"],
+        }
+    )
+
+
+def simulated_raw():
+    return [
+        f"results/demo/{name}/raw"
+        for name in DATASETS
+        if "simulate" in settings_of(name)
+    ]
+
+
+# report.smk
+
+
+def report_settings():
+    names = {
+        name: {
+            "subjects": settings_of(name)["subjects"],
+            "simulated": "simulate" in settings_of(name),
+            "settings": dataset_slice(name, *STIMULI, "inputs", "graph", "split"),
+        }
+        for name in DATASETS
+    }
+    stages = (
+        "decoders",
+        "diffusion",
+        "reconstruction",
+        "responses",
+        "scoring",
+        "selection",
+    )
+    return ordered(
+        {
+            "title": "afterimage",
+            "datasets": names,
+            "methods": METHODS,
+            "seed": config["seed"],
+            **{stage: config[stage] for stage in stages},
+        }
+    )
+
+
+def for_each_subject(*names):
+    return [
+        f"results/{dataset}/{subject}/{name}"
+        for dataset, subject in subjects()
+        for name in names
+    ]
+
+
+def decoder_files(name):
+    return [
+        f"results/{dataset}/{subject}/decoders/{target}-{decoder}/{name}"
+        for dataset, subject in subjects()
+        for target, decoder in TARGET_DECODERS
+    ]

@@ -1,0 +1,136 @@
+"""The config: complete, described, checked before anything runs."""
+
+import subprocess
+from pathlib import Path
+
+import jsonschema
+import pytest
+import yaml
+
+from afterimage.configuration import check_configuration
+
+ROOT = Path(__file__).parents[2]
+SCHEMA = yaml.safe_load((ROOT / "schemas/config.schema.yaml").read_text())
+OVERLAYS = sorted((ROOT / "config").glob("*.yaml"))
+
+
+def merge(base: dict, overlay: dict) -> dict:
+    """As Snakemake merges --configfile: mappings by key, everything else replaced."""
+    merged = dict(base)
+    for key, value in overlay.items():
+        both = isinstance(value, dict) and isinstance(merged.get(key), dict)
+        merged[key] = merge(merged[key], value) if both else value
+    return merged
+
+
+def config_with(path: Path | None) -> dict:
+    base = yaml.safe_load((ROOT / "config.yaml").read_text())
+    return merge(base, yaml.safe_load(path.read_text())) if path else base
+
+
+def dry_run(snakemake: str, folder: Path, *arguments: str) -> subprocess.CompletedProcess:
+    command = [snakemake, "--snakefile", str(ROOT / "Snakefile"), "--cores", "1", "-n"]
+    return subprocess.run([*command, *arguments], capture_output=True, text=True, cwd=folder)
+
+
+@pytest.mark.parametrize("path", [None, *OVERLAYS], ids=lambda path: path.stem if path else "demo")
+def test_shipped_configs_hold_to_the_schema(path):
+    config = config_with(path)
+    jsonschema.Draft202012Validator.check_schema(SCHEMA)
+    jsonschema.validate(config, SCHEMA)
+    check_configuration(config)
+
+
+def properties(schema: dict, where: str):
+    for name, value in schema.get("properties", {}).items():
+        yield f"{where}.{name}", value
+        yield from properties(value, f"{where}.{name}")
+    for key in ("additionalProperties", "items"):
+        if isinstance(schema.get(key), dict):
+            yield f"{where}.*", schema[key]
+            yield from properties(schema[key], f"{where}.*")
+
+
+def test_every_property_is_described_and_closed():
+    found = list(properties(SCHEMA, ""))
+    for name, definition in SCHEMA["$defs"].items():
+        found += [(name, definition), *properties(definition, name)]
+    assert len(found) > 80
+    for where, schema in found:
+        described = "description" in schema or "$ref" in schema
+        assert described, f"{where} has no description"
+        if "properties" in schema and "kind" not in schema["properties"]:
+            assert schema.get("additionalProperties") is False, f"{where} takes any name"
+
+
+@pytest.mark.parametrize(
+    ("overlay", "said"),
+    [
+        ("selection: {candidates: {image: [gnc]}}", "gcn"),
+        ("run: {datasets: [demo-nds]}", "demo-nsd"),
+        ("run: {methods: [bset]}", "best"),
+        ("decoders: {image: {gcn: {kind: gnc}}}", "gcn"),
+        ("decoders: {image: {gcn: {learning_rat: 0.1}}}", "learning_rate"),
+        ("reconstruction: {strenght: 0.5}", "strenght"),
+        ("reconstruction: {strength: 2}", "maximum"),
+        ("scoring: {protocols: [brain-difuser]}", "brain-diffuser"),
+        ("datasets: {demo-nsd: {graph: {nodes: {V1: [V9]}}}}", "V9"),
+    ],
+)
+def test_a_typo_gives_its_line_before_anything_runs(snakemake, tmp_path, overlay, said):
+    (tmp_path / "overlay.yaml").write_text(overlay)
+    done = dry_run(snakemake, tmp_path, "--configfile", str(tmp_path / "overlay.yaml"))
+    assert done.returncode != 0
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def job_counts(output: str) -> dict[str, int]:
+    lines = output[output.index("Job stats:") :].splitlines()[3:]
+    rows = (line.split() for line in lines)
+    counts = {}
+    for row in rows:
+        if len(row) != 2:
+            break
+        counts[row[0]] = int(row[1])
+    return counts
+
+
+@pytest.mark.parametrize(
+    ("overlay", "expected"),
+    [
+        (
+            "nsd",
+            {"read_betas": 3 * 37, "train_decoder": 6, "reconstruct_images": 7 * 4, "score_latents": 18},
+        ),
+        (
+            "things",
+            {"read_betas": 3, "train_decoder": 6, "reconstruct_images": 7, "score_latents": 18},
+        ),
+    ],
+)
+def test_the_full_studies_have_their_jobs(snakemake, tmp_path, overlay, expected):
+    done = dry_run(snakemake, tmp_path, "--configfile", str(ROOT / f"config/{overlay}.yaml"))
+    assert done.returncode == 0, done.stderr
+    counts = job_counts(done.stdout + done.stderr)
+    assert {rule: counts.get(rule) for rule in expected} == expected
+    assert not any(rule.startswith("simulate") for rule in counts)
+
+
+def test_overlays_hold_the_reports_numbers():
+    nsd, things = (config_with(ROOT / f"config/{name}.yaml") for name in ("nsd", "things"))
+    voxels = [
+        [areas[area]["expected_voxels"] for area in ("lower", "higher")]
+        for areas in (nsd["datasets"]["nsd"]["areas"], things["datasets"]["things"]["areas"])
+    ]
+    assert voxels == [[10631, 7604], [3198, 5183]]
+    rates = [
+        [config["decoders"][target][name]["learning_rate"] for target, name in TABLE_2]
+        for config in (nsd, things)
+    ]
+    assert rates == [[1e-4, 5e-4, 5e-4, 1e-3], [1e-3, 5e-4, 5e-4, 1.5e-3]]
+    sizes = [nsd["decoders"][target][name]["batch_size"] for target, name in TABLE_2]
+    assert sizes == [16, 256, 256, 64]
+
+
+TABLE_2 = [("text", "cnn"), ("image", "cnn"), ("image", "vae"), ("image", "gcn")]

@@ -1,0 +1,150 @@
+"""Ways to damage the tiny raw files of `raw_files`, and the look that should notice."""
+
+import json
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pandas as pd
+from scipy.io import loadmat, savemat
+
+from tests import raw_files
+from workflow_scripts import check_data
+
+FAMILIES = {
+    "nsd": (raw_files.write_nsd, raw_files.nsd_settings),
+    "things": (raw_files.write_things, raw_files.things_settings),
+    "custom": (raw_files.write_custom, raw_files.custom_settings),
+}
+DESIGN = "nsddata/experiments/nsd/nsd_expdesign.mat"
+BEHAVIOUR = "nsddata/ppdata/subj01/behav/responses.tsv"
+STIMULUS_TABLE = "nsddata/experiments/nsd/nsd_stim_info_merged.csv"
+SESSION = f"{raw_files.NSD_BETAS}/betas_session02.hdf5"
+HCP = f"{raw_files.NSD_ROI}/HCP_MMP1.nii.gz"
+HCP_TABLE = "nsddata/freesurfer/subj01/label/HCP_MMP1.mgz.ctab"
+STIMULI = "nsddata_stimuli/stimuli/nsd/nsd_stimuli.hdf5"
+CAPTIONS = "nsddata_stimuli/stimuli/nsd/annotations/captions_train2017.json"
+RESPONSES = "betas_csv/sub-01_ResponseData.h5"
+VOXELS = "betas_csv/sub-01_VoxelMetadata.csv"
+TRIALS = "betas_csv/sub-01_StimulusMetadata.csv"
+
+
+# What breaks the files. Each takes the file's path.
+
+
+def cut_short(path: Path) -> None:
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) * 2 // 3])
+
+
+def lose_the_end(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-20])
+
+
+def remove(path: Path) -> None:
+    path.unlink()
+
+
+def replace(old: str, new: str):
+    def damage(path: Path) -> None:
+        content = path.read_bytes()
+        assert old.encode() in content
+        path.write_bytes(content.replace(old.encode(), new.encode(), 1))
+
+    return damage
+
+
+def write(content: bytes):
+    return lambda path: path.write_bytes(content)
+
+
+def change_design(**changes):
+    """Change arrays of the design, each by a function of its old value."""
+
+    def damage(path: Path) -> None:
+        content = {k: v for k, v in loadmat(path).items() if not k.startswith("_")}
+        savemat(path, {k: changes[k](v) if k in changes else v for k, v in content.items()})
+
+    return damage
+
+
+def change_table(change, **options):
+    """Change a table by a function of the old one, which may change it in place."""
+
+    def damage(path: Path) -> None:
+        table = pd.read_csv(path, dtype=str, keep_default_na=False, **options)
+        changed = change(table)
+        table = table if changed is None else changed
+        table.to_csv(path, index=False, **options)
+
+    return damage
+
+
+def rewrite_betas(change, **options):
+    return lambda path: raw_files.write_betas(path, change(raw_files.nsd_betas()[1]), **options)
+
+
+def rewrite_labels(change):
+    return lambda path: raw_files.write_volume(path, change(raw_files.hcp_labels()))
+
+
+def rename_dataset(path: Path) -> None:
+    with h5py.File(path, "r+") as file:
+        file.move("betas", "data")
+
+
+def spoil_last_chunk(path: Path) -> None:
+    raw_files.write_betas(path, raw_files.nsd_betas()[1], compression="gzip")
+    with h5py.File(path) as file:
+        middle = file["betas"].id.get_chunk_info_by_coord((0, 1, 2, 2))
+    content = bytearray(path.read_bytes())
+    content[middle.byte_offset : middle.byte_offset + middle.size] = bytes(middle.size)
+    path.write_bytes(content)
+
+
+def rewrite_stimuli(change):
+    def damage(path: Path) -> None:
+        with h5py.File(path) as file:
+            bricks = file["imgBrick"][:]
+        with h5py.File(path, "w") as file:
+            file["imgBrick"] = change(bricks)
+
+    return damage
+
+
+def rewrite_captions(keep):
+    def damage(path: Path) -> None:
+        content = json.loads(path.read_text())
+        content["annotations"] = keep(content["annotations"])
+        path.write_text(json.dumps(content))
+
+    return damage
+
+
+def rewrite_responses(change):
+    return lambda path: raw_files.write_responses(path, change(raw_files.things_responses()))
+
+
+def set_cell(row: int, column: str, value: str):
+    def change(table: pd.DataFrame) -> None:
+        table.loc[row, column] = value
+
+    return change
+
+
+def rewrite_array(change):
+    return lambda path: np.save(path, change(raw_files.custom_responses()))
+
+
+def second_picture(path: Path) -> None:
+    path.with_suffix(".jpg").write_bytes(path.read_bytes())
+
+
+def wide_volume(labels: np.ndarray) -> np.ndarray:
+    return np.concatenate([labels, labels[:1]])
+
+
+def check(family: str, root: Path, out: Path) -> str:
+    shown: list[str] = []
+    check_data.main({"lab": FAMILIES[family][1](root)}, str(out), show=shown.append)
+    return shown[0]

@@ -1,0 +1,75 @@
+"""check_data: what a person sees of good and of missing raw files, on the demo's own trees too."""
+
+import pytest
+
+from afterimage.errors import InputError
+from tests import raw_files
+from workflow_scripts import check_data, simulate_nsd, simulate_things
+
+SMALL = {"seed": 0, "picture_size": 48}
+REGIONS = ("V1", "V2", "V3", "hV4", "VO1", "VO2", "TO1", "TO2", "FFA", "PPA", "LOC")
+
+
+@pytest.fixture
+def config():
+    from pathlib import Path
+
+    import yaml
+
+    return yaml.safe_load((Path(__file__).parents[2] / "config.yaml").read_text())["datasets"]
+
+
+def test_every_file_is_listed_with_size_shape_and_type(tmp_path, capsys):
+    raw_files.write_nsd(tmp_path / "nsd")
+    check_data.main({"mine": raw_files.nsd_settings(tmp_path / "nsd")}, str(tmp_path / "out.txt"))
+    shown = capsys.readouterr().out
+    assert shown == (tmp_path / "out.txt").read_text()
+    line = next(line for line in shown.splitlines() if "betas_session02.hdf5" in line)
+    assert line.split()[0] == "ok"
+    assert "kB, (6, 3, 4, 5) int16" in line
+    assert "subj01: lower" in shown
+
+
+def test_missing_files_are_all_shown_with_their_remedy_and_the_first_is_the_error(tmp_path, capsys):
+    raw_files.write_nsd(tmp_path / "nsd")
+    folder = tmp_path / "nsd" / raw_files.NSD_BETAS
+    for path in folder.iterdir():
+        path.unlink()
+    with pytest.raises(InputError, match=r"betas_session01\.hdf5: expected betas of session 1"):
+        check_data.main({"mine": raw_files.nsd_settings(tmp_path / "nsd")}, str(tmp_path / "o.txt"))
+    shown = capsys.readouterr().out
+    assert shown.count("missing ") == 2
+    assert shown.count("remedy:   snakemake download_nsd") == 2
+    assert "2 that stop the work" in shown
+    assert not (tmp_path / "o.txt").exists()
+
+
+def test_nothing_there_at_all(tmp_path, capsys):
+    settings = raw_files.things_settings(tmp_path / "nowhere")
+    with pytest.raises(InputError, match="sub-01_StimulusMetadata"):
+        check_data.main({"things": settings}, str(tmp_path / "out.txt"))
+    shown = capsys.readouterr().out
+    assert shown.count("missing ") == 5
+    assert "plus.figshare.com/ndownloader/files/43635873" in shown
+    assert "osf.io/jum2f" in shown
+
+
+def test_the_demos_own_trees(config, tmp_path):
+    """The simulation's files, which share no code with the readers, pass as real ones would."""
+    nsd = config["demo-nsd"] | {"root": str(tmp_path / "nsd"), "simulate": {"sessions": 2}}
+    simulate_nsd.main(
+        str(tmp_path / "nsd"), [str(tmp_path / "subj01.npz")],
+        SMALL | {"subjects": ["subj01"], "images": 24, "shared_images": 4, "sessions": 2,
+                 "trials_per_session": 24,
+                 "voxels": dict.fromkeys(("V1", "V2", "V3", "V4", "ventral"), 8)},
+    )  # fmt: skip
+    things = config["demo-things"] | {"root": str(tmp_path / "things")}
+    simulate_things.main(
+        str(tmp_path / "things"), [str(tmp_path / "sub-01.npz")],
+        SMALL | {"subjects": ["sub-01"], "train_images": 12, "test_images": 2, "sessions": 3,
+                 "runs": 2, "voxels": dict.fromkeys(REGIONS, 6)},
+    )  # fmt: skip
+    check_data.main({"demo-nsd": nsd, "demo-things": things}, str(tmp_path / "out.txt"))
+    shown = (tmp_path / "out.txt").read_text()
+    assert shown.count("all well") == 2
+    assert "40 voxels" not in shown.split("demo-things")[0].split("higher")[1].splitlines()[0]

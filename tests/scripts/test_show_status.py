@@ -1,0 +1,70 @@
+"""The status of a run, read off its files."""
+
+import yaml
+
+from workflow_scripts.show_status import jobs_of, last_error, main, read_config
+
+CONFIG = {
+    "run": {
+        "datasets": ["lab"],
+        "decoders": {"image": ["linear"], "text": ["linear", "cnn"]},
+        "methods": ["linear", "oracle"],
+    },
+    "datasets": {"lab": {"format": "custom", "root": "x", "subjects": ["a"], "shards": 2}},
+}
+
+
+def line(text: str, rule: str) -> list[str]:
+    return next(row.split() for row in text.splitlines() if row.split()[-1:] == [rule])
+
+
+def test_nothing_is_done_at_first(tmp_path):
+    text = main(CONFIG, str(tmp_path))
+    assert line(text, "train_decoder") == ["to", "do", "0", "of", "3", "train_decoder"]
+    assert line(text, "reconstruct_images") == ["to", "do", "0", "of", "4", "reconstruct_images"]
+    assert "failed" not in text
+
+
+def test_done_started_and_failed_are_told_apart(tmp_path):
+    (tmp_path / "lab/a/decoders/text-cnn").mkdir(parents=True)
+    (tmp_path / "lab/a/decoders/text-cnn/model.json").write_text("{}")
+    (tmp_path / "lab/a/trials.parquet").touch()
+    logs = tmp_path / "logs" / "build_graph"
+    logs.mkdir(parents=True)
+    (logs / "lab-a.log").write_text("reading\nERROR graph.yaml: expected V1, found V9\n")
+    text = main(CONFIG, str(tmp_path))
+    assert line(text, "index_trials")[0] == "done"
+    assert line(text, "train_decoder") == ["started", "1", "of", "3", "train_decoder"]
+    assert line(text, "build_graph")[0] == "failed"
+    assert "graph.yaml: expected V1, found V9" in text
+    assert "see results/logs/build_graph/lab-a.log" in text
+
+
+def test_an_error_whose_output_came_later_is_no_failure(tmp_path):
+    logs = tmp_path / "logs" / "index_trials"
+    logs.mkdir(parents=True)
+    (logs / "lab-a.log").write_text("ERROR once\n")
+    (tmp_path / "lab/a").mkdir(parents=True)
+    (tmp_path / "lab/a/trials.parquet").touch()
+    assert line(main(CONFIG, str(tmp_path)), "index_trials")[0] == "done"
+
+
+def test_a_traceback_gives_its_last_line(tmp_path):
+    log = tmp_path / "x.log"
+    log.write_text("Traceback (most recent call last):\n  File x\nMemoryError: 8 GB\n\n")
+    assert last_error(log) == "MemoryError: 8 GB"
+    log.write_text("epoch 3: 0.1\n")
+    assert last_error(log) == ""
+    assert last_error(tmp_path / "none.log") == ""
+
+
+def test_overlays_change_single_settings(tmp_path):
+    base, over = tmp_path / "base.yaml", tmp_path / "over.yaml"
+    base.write_text(yaml.safe_dump(CONFIG))
+    over.write_text(yaml.safe_dump({"datasets": {"lab": {"shards": 5}}}))
+    config = read_config([str(base), str(over)])
+    assert config["datasets"]["lab"] == {**CONFIG["datasets"]["lab"], "shards": 5}
+    shards = [job for job in jobs_of(config, "lab", "a") if job.rule == "reconstruct_images"]
+    assert len(shards) == 10
+    assert shards[0].outputs == ("lab/a/reconstructions/linear/shard1of5",)
+    assert shards[0].log == "logs/reconstruct_images/lab-a-linear-1of5.log"

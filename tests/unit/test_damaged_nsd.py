@@ -1,0 +1,164 @@
+"""Damaged NSD files: each ends in one clear line before anything heavy."""
+
+import numpy as np
+import pytest
+
+from afterimage.errors import InputError
+from tests import damages
+from tests.damages import (
+    BEHAVIOUR,
+    CAPTIONS,
+    DESIGN,
+    HCP,
+    HCP_TABLE,
+    SESSION,
+    STIMULI,
+    STIMULUS_TABLE,
+    change_design,
+    change_table,
+    cut_short,
+    remove,
+    rename_dataset,
+    replace,
+    rewrite_betas,
+    rewrite_captions,
+    rewrite_labels,
+    rewrite_stimuli,
+    spoil_last_chunk,
+    wide_volume,
+    write,
+)
+
+# What is broken, where, how, and what the line must say.
+BROKEN = {
+    # NSD: the design and the tables beside it
+    "no design": ("nsd", DESIGN, remove, "expected .*design, found nothing.*download_nsd"),
+    "design is a web page": ("nsd", DESIGN, write(b"<html>denied</html>"), "a MAT file"),
+    "design counts trials' images from 0": (
+        "nsd", DESIGN, change_design(masterordering=lambda a: a - 1),
+        "masterordering counted from 1"
+    ),
+    "design's ids count from 0": (
+        "nsd", DESIGN, change_design(subjectim=lambda a: a - 1), "subjectim counted from 1"
+    ),
+    "shared ids count from 0": (
+        "nsd", DESIGN, change_design(sharedix=lambda a: a - 1), "to be sharedix, found other images"
+    ),
+    "an image twice in a subject": (
+        "nsd", DESIGN, change_design(subjectim=lambda a: np.where(a == 30, 5, a)), "each image once"
+    ),
+    "design of fewer sessions": (
+        "nsd", DESIGN, change_design(masterordering=lambda a: a[:, :6],
+                                     stimpattern=lambda a: a[:1]), "at most the design's 1",
+    ),
+    "session without some of its trials": (
+        "nsd", DESIGN, change_design(stimpattern=lambda a: a * (np.arange(5) != 3)),
+        "6 trials in each of 3 sessions",
+    ),
+    "behaviour of fewer sessions": (
+        "nsd", BEHAVIOUR, change_table(lambda t: t[:6], sep="\t"),
+        "no session 2.*n_sessions to the 1"
+    ),
+    "behaviour counts images from 0": (
+        "nsd", BEHAVIOUR,
+        change_table(lambda t: t.assign(**{"73KID": t["73KID"].astype(int) - 1}), sep="\t"),
+        "73KID .*counts from 0",
+    ),
+    "behaviour in another order": (
+        "nsd", BEHAVIOUR,
+        change_table(lambda t: t.assign(**{"10KID": [*t["10KID"][1:], t["10KID"][0]]}), sep="\t"),
+        "10KID 1 in row 0.*found 3",
+    ),
+    "behaviour separated by commas": (
+        "nsd", BEHAVIOUR, lambda path: path.write_text(path.read_text().replace("\t", ",")),
+        "tab-separated columns",
+    ),
+    "stimulus table counts from 1": (
+        "nsd", STIMULUS_TABLE,
+        change_table(lambda t: t.assign(nsdId=t["nsdId"].astype(int) + 1)), "counted from 0"
+    ),
+    "stimulus table without COCO ids": (
+        "nsd", STIMULUS_TABLE, change_table(lambda t: t.drop(columns="cocoId")), "no cocoId"
+    ),
+    # NSD: betas
+    "session missing": ("nsd", SESSION, remove, "session 2 .*found nothing.*n_sessions"),
+    "session cut short": ("nsd", SESSION, cut_short, "a whole HDF5 file, found .*truncated"),
+    "session is a web page": ("nsd", SESSION, write(b"<html>"), "a whole HDF5 file"),
+    "session with transposed axes": (
+        "nsd", SESSION, rewrite_betas(lambda a: a.transpose(3, 2, 1, 0), chunks=None), "transposed"
+    ),
+    "session with x and z exchanged": (
+        "nsd", SESSION, rewrite_betas(lambda a: a.transpose(2, 1, 0, 3)), "another order"
+    ),
+    "session of another subject": (
+        "nsd", SESSION, rewrite_betas(lambda a: a[:4]), "both of the same subject"
+    ),
+    "session of fewer trials": (
+        "nsd", SESSION, rewrite_betas(lambda a: a[..., :5]), "holds 5 trials, not 6"
+    ),
+    "betas as floats": (
+        "nsd", SESSION, rewrite_betas(lambda a: a.astype(np.float32)), "int16.*found float32"
+    ),
+    "betas as unsigned integers": (
+        "nsd", SESSION, rewrite_betas(lambda a: a.astype(np.uint16)), "int16.*found uint16"
+    ),
+    "betas under another name": ("nsd", SESSION, rename_dataset,
+        "a dataset 'betas', found only data"),
+    "packed betas that do not unpack": ("nsd", SESSION, spoil_last_chunk, "readable betas"),
+    # NSD: regions
+    "no region volume": ("nsd", HCP, remove, "a label volume.*found nothing"),
+    "region volume cut short": ("nsd", HCP, cut_short, "HCP_MMP1.nii.gz: expected a NIfTI volume"),
+    "region volume of another subject": (
+        "nsd", HCP, rewrite_labels(wide_volume), "shape .6, 3, 4, 6., found .6, 3, 4, 5"
+    ),
+    "region volume of probabilities": (
+        "nsd", HCP, rewrite_labels(lambda a: a * 0.3), "whole numbers from -1"
+    ),
+    "region volume with NaN": (
+        "nsd", HCP, rewrite_labels(lambda a: np.where(a < 0, np.nan, a)), "not finite"
+    ),
+    "region without a voxel": (
+        "nsd", HCP, rewrite_labels(lambda a: np.where(a == 6, 0, a)),
+        r"labelled \['V4'\], found none"
+    ),
+    "no label table": ("nsd", HCP_TABLE, remove, "label table.*found nothing"),
+    "label table without the label": (
+        "nsd", HCP_TABLE, replace("6 V4\n", "6 V4t\n"), "a label 'V4', found did you mean 'V4t'"
+    ),
+    "label table with two numbers for a name": (
+        "nsd", HCP_TABLE, replace("2 MST", "2 V4"), "each number and name once"
+    ),
+    "label table of another format": (
+        "nsd", HCP_TABLE, write(b"V1,1\nV4,6\n"), "lines of a number and a name"
+    ),
+    # NSD: pictures and captions
+    "pictures cut short": ("nsd", STIMULI, cut_short, "a whole HDF5 file"),
+    "pictures with channels first": (
+        "nsd", STIMULI, rewrite_stimuli(lambda a: a.transpose(0, 3, 1, 2)), "height, width, 3"
+    ),
+    "pictures as floats": (
+        "nsd", STIMULI, rewrite_stimuli(lambda a: a / 255), "uint8, found .*float64"
+    ),
+    "too few pictures": ("nsd", STIMULI, rewrite_stimuli(lambda a: a[:20]), "an image 29"),
+    "caption file cut short": ("nsd", CAPTIONS, cut_short,
+        "COCO's caption format.*images.cocodataset"),
+    "an image without captions": (
+        "nsd", CAPTIONS,
+        rewrite_captions(lambda rows: [r for r in rows if r["image_id"] != 440]), "image 20: .*none"
+    ),
+    "a caption twice": (
+        "nsd", CAPTIONS, rewrite_captions(lambda rows: rows + rows[:1]), "annotation id once"
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_damage_is_said_in_one_line_before_heavy_work(name, tmp_path):
+    family, file, damage, said = BROKEN[name]
+    damages.FAMILIES[family][0](tmp_path / "raw")
+    damage(tmp_path / "raw" / file)
+    with pytest.raises(InputError, match=said) as caught:
+        damages.check(family, tmp_path / "raw", tmp_path / "out.txt")
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 1000
+    assert not (tmp_path / "out.txt").exists()

@@ -1,0 +1,35 @@
+"""The shapes of Stable Diffusion v1.4's architecture with 15 tokens, without its memory."""
+
+import pytest
+import torch
+
+from benchmarks.true_size import SIZES, build
+
+TRUE = SIZES["true"]
+
+
+@pytest.fixture(scope="module")
+def networks():
+    """The three networks on the meta device: all shapes, no values."""
+    with torch.device("meta"):
+        return {part: build(part, TRUE).eval() for part in TRUE["parameters"]}
+
+
+def test_the_numbers_of_parameters_are_the_published_ones(networks):
+    for part, expected in TRUE["parameters"].items():
+        assert sum(parameter.numel() for parameter in networks[part].parameters()) == expected
+
+
+@torch.no_grad()
+def test_shapes_from_320_pixels_and_15_tokens_to_512_pixels(networks):
+    with torch.device("meta"):
+        z = networks["vae"].encode(torch.empty(1, 3, 320, 320)).latent_dist.mean
+        tokens = torch.zeros(1, 15, dtype=torch.long)
+        c = networks["text_encoder"](tokens).last_hidden_state
+        start = networks["vae"].encode(torch.empty(1, 3, 512, 512)).latent_dist.mean
+        step = networks["unet"](start, torch.empty(1), encoder_hidden_states=c).sample
+        picture = networks["vae"].decode(step).sample
+    assert z.shape == (1, 4, 40, 40)
+    assert c.shape == (1, 15, 768)
+    assert start.shape == step.shape == (1, 4, 64, 64)
+    assert picture.shape == (1, 3, 512, 512)

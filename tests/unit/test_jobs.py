@@ -1,0 +1,69 @@
+"""A job's log holds what it said; a person reads one line."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from afterimage.errors import InputError, closest
+from afterimage.jobs import choose_device, job_log, progress
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_output_goes_to_the_log(tmp_path, capsys):
+    with job_log(tmp_path / "logs/a.log"):
+        print("hello")
+    assert (tmp_path / "logs/a.log").read_text() == "hello\n"
+    assert capsys.readouterr().out == ""
+
+
+def test_bad_input_is_one_line_without_a_traceback(tmp_path, capsys):
+    error = InputError("x.h5", "750 trials", "749", "Fetch it again.")
+    with pytest.raises(SystemExit) as ended, job_log(tmp_path / "a.log"):
+        raise error
+    assert ended.value.code == 1
+    line = "ERROR x.h5: expected 750 trials, found 749. Fetch it again.\n"
+    assert (tmp_path / "a.log").read_text() == line
+    assert capsys.readouterr().err == line
+
+
+def test_a_defect_keeps_its_traceback_in_the_log(tmp_path, capsys):
+    with pytest.raises(SystemExit), job_log(tmp_path / "a.log"):
+        raise ZeroDivisionError("oh")
+    assert "Traceback" in (tmp_path / "a.log").read_text()
+    assert capsys.readouterr().err.startswith("ERROR ZeroDivisionError: oh (see ")
+
+
+def test_progress_says_where_it_is(capsys):
+    assert list(progress(range(3), "reading", every=0)) == [0, 1, 2]
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 3
+    assert lines[-1].startswith("reading: 3/3 after")
+
+
+def test_numerical_libraries_keep_to_the_jobs_threads(tmp_path):
+    code = (
+        "from afterimage.jobs import job_log\n"
+        f"with job_log({str(tmp_path / 'a.log')!r}, 1):\n"
+        "    import torch\n    print(torch.get_num_threads())\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
+    assert (tmp_path / "a.log").read_text() == "1\n"
+
+
+def test_the_closest_name_is_suggested():
+    assert closest("gnc", ["gcn", "cnn", "linear"]) == "did you mean 'gcn'?"
+    assert closest("zzz", ["b", "a"]) == "known: a, b"
+
+
+def test_a_missing_gpu_is_said():
+    import torch
+
+    if torch.cuda.is_available():
+        assert choose_device("cuda") == "cuda"
+    else:
+        assert choose_device("auto") == "cpu"
+        with pytest.raises(InputError, match="a CUDA device"):
+            choose_device("cuda")

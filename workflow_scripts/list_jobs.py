@@ -1,0 +1,48 @@
+"""List every job of the workflow from Snakemake's own graph, for the leak proof.
+
+Asks Snakemake for a dry run of everything, finished or not, and reads the jobs that it names.
+Output: JSON, `[{"rule", "wildcards", "inputs", "outputs"}, ...]`, sorted.
+"""
+
+import json
+import subprocess
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+from afterimage.errors import InputError
+from afterimage.provenance import jobs_of_dry_run
+from afterimage.stores import write_json
+
+
+def main(out: str, snakefile: str, config: dict, targets: list[str]) -> None:
+    """Write the list.
+
+    Parameters
+    ----------
+    config : the whole config of this run
+    targets : files whose ancestors are listed
+    """
+    settings = Path(f"{out}.config.json")
+    settings.write_text(json.dumps(config))
+    command = [sys.executable, "-m", "snakemake", "--snakefile", snakefile, "--cores", "1"]
+    command += ["--workflow-profile", "none", "--nolock", "--dry-run", "--forceall"]
+    command += ["--configfile", str(settings), "--", *targets]
+    done = subprocess.run(command, capture_output=True, text=True)
+    settings.unlink()
+    if done.returncode:
+        last = (done.stderr.strip().splitlines() or ["no message"])[-1]
+        raise InputError(snakefile, "a dry run of all jobs", last)
+    write_json(out, [asdict(job) for job in jobs_of_dry_run(done.stdout + done.stderr)])
+
+
+if "snakemake" in globals():
+    from afterimage.jobs import job_log
+
+    with job_log(snakemake.log[0], snakemake.threads):
+        main(
+            snakemake.output[0],
+            snakemake.params.snakefile,
+            snakemake.params.config,
+            snakemake.params.targets,
+        )

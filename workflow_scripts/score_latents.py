@@ -1,0 +1,89 @@
+"""Score one decoder's predicted latents on one split, a row per image and score; without torch."""
+
+ARRAYS = {"image": "z", "text": "c"}
+
+
+def main(
+    predictions: str,
+    latents: str,
+    latents_train: str,
+    out: str,
+    target: str,
+    identity: dict,
+    optimal: str | None = None,
+    halves: list[str] | None = None,
+) -> None:
+    """Write per-image scores.
+
+    Parameters
+    ----------
+    predictions : zarr of predicted latents, joined by id
+    latents : zarr of the split's true latents
+    latents_train : zarr of the training latents, for their mean
+    out : parquet with columns image_id, score, value and those of `identity`
+    target : `image` or `text`
+    identity : dataset, subject, decoder and split (and seed), repeated in every row
+    optimal : predictions of the best possible decoder for the same images, where it is known
+    halves : two stores of predictions from the two halves of each image's repeats, made by
+        predict_halves
+    """
+    import numpy as np
+    import pandas as pd
+
+    from afterimage.metrics.latent import latent_scores
+    from afterimage.metrics.latent_controls import collapse_scores, novelty_scores
+    from afterimage.stores import positions, read_arrays, write_table
+
+    name = ARRAYS[target]
+    true = read_arrays(latents, name, "image_id")
+    ids = true["image_id"]
+
+    def by_id(path: str):
+        found = read_arrays(path, name, "image_id")
+        return found[name][positions(ids, found["image_id"], path)]
+
+    predicted = by_id(predictions)
+    train = read_arrays(latents_train, name)[name]
+    mean = train.mean(axis=0, dtype=np.float64)
+    best = by_id(optimal) if optimal else None
+    scores = latent_scores(predicted, true[name], mean, target, ids, best)
+    of_set = {}
+    # Training images are their own nearest training image; what they collapse to says nothing.
+    if identity.get("split") != "train":
+        scores |= novelty_scores(predicted, true[name], train, target)
+        of_set = collapse_scores(predicted, true[name], target, _read_halves(halves, name))
+    parts = [pd.DataFrame({"image_id": ids, "score": key, "value": scores[key]}) for key in scores]
+    parts.append(
+        pd.DataFrame({"image_id": "", "score": list(of_set), "value": list(of_set.values())})
+    )
+    table = pd.concat([part for part in parts if len(part)], ignore_index=True)
+    write_table(out, table.assign(**{**identity, "target": target}))
+
+
+def _read_halves(halves: list[str] | None, name: str):
+    """Predictions of both halves for the same images, and how much longer the whole is."""
+    from afterimage.stores import positions, read_arrays, read_attributes
+
+    if not halves:
+        return None
+    one, other = (read_arrays(path, name, "image_id") for path in halves)
+    rows = positions(one["image_id"], other["image_id"], halves[1])
+    return one[name], other[name][rows], read_attributes(halves[0])["lengthening"]
+
+
+if "snakemake" in globals():
+    from afterimage.jobs import job_log
+
+    with job_log(snakemake.log[0], snakemake.threads):
+        targets = snakemake.params.targets
+        optimal = list(snakemake.input.get("optimal", [])) or [None] * len(targets)
+        for place, (target, decoder) in enumerate(snakemake.params.decoders):
+            main(
+                predictions=snakemake.input.predictions[place],
+                latents=snakemake.input.latents[targets.index(target)],
+                latents_train=snakemake.input.latents_train[targets.index(target)],
+                out=snakemake.output[place],
+                target=target,
+                identity={"decoder": decoder, **snakemake.wildcards},
+                optimal=optimal[targets.index(target)],
+            )

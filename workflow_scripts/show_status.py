@@ -1,0 +1,188 @@
+"""Print, for each subject, which stages are done, failed or still to do.
+
+Reads files only: it takes no lock and answers while a run goes on. A stage is done when what it
+makes is there, failed when a log of it ends in an error and its output is missing. Whether a done
+stage would run again because something changed, only `snakemake -n` knows.
+"""
+
+import argparse
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+SPLITS = ("train", "validation", "test")
+TARGETS = ("image", "text")
+ERRORS = ("ERROR ", "Traceback (most recent call last)", "slurmstepd: error")
+
+
+@dataclass(frozen=True)
+class Job:
+    """One job that a config asks for: its rule, what it makes, and the log that it writes."""
+
+    rule: str
+    outputs: tuple[str, ...]
+    log: str
+
+
+@dataclass(frozen=True)
+class Stage:
+    """How far one rule has come for one subject."""
+
+    rule: str
+    done: int
+    failed: tuple[tuple[str, str], ...]
+    total: int
+
+    @property
+    def word(self) -> str:
+        """done, failed, started or to do."""
+        if self.done == self.total:
+            return "done"
+        if self.failed:
+            return "failed"
+        return "started" if self.done else "to do"
+
+
+def jobs_of(config: Mapping[str, Any], dataset: str, subject: str) -> Iterator[Job]:
+    """Every job of one subject, in the order in which stages follow each other."""
+    from afterimage.datasets import parts
+
+    settings = config["datasets"][dataset]
+    run = config["run"]
+    folder, name = f"{dataset}/{subject}", f"{dataset}-{subject}"
+
+    def job(rule: str, log: str, *outputs: str) -> Job:
+        paths = tuple(f"{folder}/{output}" for output in outputs)
+        return Job(rule, paths, f"logs/{rule}/{log}.log")
+
+    if "simulate" in settings:
+        rule = f"simulate_{settings['format']}"
+        yield Job(rule, (f"demo/{dataset}/raw",), f"logs/{rule}/{dataset}.log")
+    yield job("index_trials", name, "trials.parquet")
+    for split in SPLITS:
+        for part in parts(settings, subject):
+            yield job("read_betas", f"{name}-{split}-{part}", f"betas/{split}/{part}.zarr")
+    for split in SPLITS:
+        areas = [f"responses/{area}/{split}.zarr" for area in ("lower", "higher")]
+        yield job("extract_responses", f"{name}-{split}", *areas)
+    yield job("build_graph", name, "graph.zarr")
+    for rule, target in (("encode_images", "image"), ("encode_captions", "text")):
+        for split in SPLITS:
+            yield job(rule, f"{name}-{split}", f"latents/{target}/{split}.zarr")
+    made = [(t, d) for t in TARGETS for d in run["decoders"][t]]
+    for target, decoder in made:
+        model = f"decoders/{target}-{decoder}/model.json"
+        yield job("train_decoder", f"{name}-{target}-{decoder}", model)
+    for target, decoder in made:
+        outputs = [f"predictions/{target}-{decoder}.{split}.zarr" for split in SPLITS]
+        yield job("predict_latents", f"{name}-{target}-{decoder}", *outputs)
+    yield job("select_decoder", name, "selected.json")
+    for method in run["methods"]:
+        latents = [f"methods/{method}/{array}.zarr" for array in ("z", "c")]
+        yield job("compose_method", f"{name}-{method}", *latents)
+    shards = int(settings.get("shards", 1))
+    for method in run["methods"]:
+        for index in range(1, shards + 1):
+            shard = f"reconstructions/{method}/shard{index}of{shards}"
+            yield job("reconstruct_images", f"{name}-{method}-{index}of{shards}", shard)
+    for target, decoder in made:
+        for split in SPLITS:
+            scores = f"scores/latents-{target}-{decoder}.{split}.parquet"
+            yield job("score_latents", f"{name}-{target}-{decoder}-{split}", scores)
+    for method in run["methods"]:
+        yield job("score_images", f"{name}-{method}", f"scores/images-{method}.parquet")
+
+
+def shared_jobs() -> list[Job]:
+    """The jobs that belong to no subject."""
+    tables = ("tables/latent_mse.csv", "tables/image_metrics.csv")
+    return [
+        Job("check_data", ("data_check.txt",), "logs/check_data/all.log"),
+        Job("tabulate", tables, "logs/tabulate/tables.log"),
+        Job("leak_proof", ("leak_proof.json",), "logs/leak_proof/all.log"),
+        Job("render_report", ("report/index.html",), "logs/render_report/page.log"),
+    ]
+
+
+def stages(jobs: Sequence[Job], results: Path) -> list[Stage]:
+    """How far each rule has come, in the order of the jobs."""
+    found = []
+    for rule in dict.fromkeys(job.rule for job in jobs):
+        mine = [job for job in jobs if job.rule == rule]
+        missing = [job for job in mine if not all((results / o).exists() for o in job.outputs)]
+        errors = [(job.log, error) for job in missing if (error := last_error(results / job.log))]
+        found.append(Stage(rule, len(mine) - len(missing), tuple(errors), len(mine)))
+    return found
+
+
+def last_error(log: Path) -> str:
+    """The line of a log that says why its job failed, or ''."""
+    try:
+        size = log.stat().st_size
+        with open(log, "rb") as stream:
+            stream.seek(max(0, size - 20_000))
+            lines = stream.read().decode(errors="replace").splitlines()
+    except FileNotFoundError:
+        return ""
+    if not any(line.startswith(ERRORS) or ERRORS[1] in line for line in lines):
+        return ""
+    said = [line for line in lines if line.startswith("ERROR ")]
+    return (said or [line for line in lines if line.strip()])[-1].removeprefix("ERROR ").strip()
+
+
+def show(title: str, found: Sequence[Stage]) -> str:
+    """One subject's stages as text, with the reason of each failure below its stage."""
+    lines = [title]
+    for stage in found:
+        lines.append(f"  {stage.word:<8}{stage.done:>4} of {stage.total:<4}  {stage.rule}")
+        for log, error in stage.failed[:3]:
+            lines.append(f"            {error}")
+            lines.append(f"            see results/{log}")
+        if len(stage.failed) > 3:
+            lines.append(f"            and {len(stage.failed) - 3} more")
+    return "\n".join(lines)
+
+
+def read_config(paths: Sequence[str]) -> dict[str, Any]:
+    """Read the config and lay overlays over it, as Snakemake's --configfile does."""
+    import yaml
+
+    merged: dict[str, Any] = {}
+    for path in paths:
+        with open(path, encoding="utf-8") as stream:
+            _overlay(merged, yaml.safe_load(stream) or {})
+    return merged
+
+
+def _overlay(below: dict[str, Any], above: Mapping[str, Any]) -> None:
+    for key, value in above.items():
+        if isinstance(value, Mapping) and isinstance(below.get(key), dict):
+            _overlay(below[key], value)
+        else:
+            below[key] = value
+
+
+def main(config: Mapping[str, Any], results: str = "results") -> str:
+    """The status of every subject of a config, as text."""
+    blocks = []
+    for dataset in config["run"]["datasets"]:
+        for subject in config["datasets"][dataset]["subjects"]:
+            jobs = list(jobs_of(config, dataset, str(subject)))
+            blocks.append(show(f"{dataset}, {subject}", stages(jobs, Path(results))))
+    blocks.append(show("all subjects together", stages(shared_jobs(), Path(results))))
+    locked = Path(results).resolve().parent / ".snakemake" / "locks"
+    if locked.is_dir() and any(locked.iterdir()):
+        blocks.append("A run holds the lock: stages that have not failed may be under way.")
+    return "\n\n".join(blocks)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--configfile", nargs="*", default=[], help="overlays over config.yaml")
+    parser.add_argument("--results", default="results", help="the folder of results")
+    given = parser.parse_args()
+    print(main(read_config(["config.yaml", *given.configfile]), given.results))

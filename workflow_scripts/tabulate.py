@@ -1,0 +1,58 @@
+"""The tables: every score with its interval over images, and paired comparisons."""
+
+
+def main(
+    latent_scores: list[str],
+    image_scores: list[str],
+    out_latent: str,
+    out_images: str,
+    cfg: dict,
+    out_latent_comparisons: str | None = None,
+    out_comparisons: str | None = None,
+) -> None:
+    """Write the tables as CSV.
+
+    Parameters
+    ----------
+    latent_scores, image_scores : parquet files of score_latents and score_images
+    out_latent, out_images : `latent_mse.csv`, `image_metrics.csv`
+    cfg : `n_bootstrap`, `seed`; optional `n_permutations` (9999), `compare` (methods that are
+        compared with every other: best, linear) and `categories` (dataset -> {`source`: `concept`
+        from THINGS ids, or `file` with `path`, a CSV of image_id and category})
+    out_latent_comparisons, out_comparisons : tables of paired differences
+    """
+    from afterimage.metrics import comparisons, tabulation
+    from afterimage.metrics.categories import read_categories
+    from afterimage.stores import write_table
+
+    latents = tabulation.read_scores(latent_scores)
+    images = tabulation.read_scores(image_scores)
+    tabulation.check_rows(latents, [*tabulation.LATENT_KEYS, "seed", "score", "image_id"])
+    tabulation.check_rows(images, [*tabulation.IMAGE_KEYS, "seed", "sample", "image_id"])
+    n_bootstrap, seed = cfg["n_bootstrap"], cfg["seed"]
+    write_table(out_latent, tabulation.latent_table(latents, n_bootstrap, seed))
+    categories = read_categories(cfg.get("categories") or {}, images)
+    write_table(out_images, tabulation.image_table(images, n_bootstrap, seed, categories))
+    n_permutations = cfg.get("n_permutations", 9999)
+    if out_latent_comparisons:
+        found = comparisons.latent_comparisons(latents, n_bootstrap, n_permutations, seed)
+        write_table(out_latent_comparisons, found)
+    if out_comparisons:
+        methods = cfg.get("compare", ["best", "linear"])
+        found = comparisons.image_comparisons(images, methods, n_bootstrap, n_permutations, seed)
+        write_table(out_comparisons, found)
+
+
+if "snakemake" in globals():
+    from afterimage.jobs import job_log
+
+    with job_log(snakemake.log[0], snakemake.threads):
+        main(
+            latent_scores=list(snakemake.input.get("latent_scores", [])),
+            image_scores=list(snakemake.input.get("image_scores", [])),
+            out_latent=snakemake.output.latent,
+            out_images=snakemake.output.images,
+            cfg=snakemake.params.cfg,
+            out_latent_comparisons=snakemake.output.get("latent_comparisons"),
+            out_comparisons=snakemake.output.get("comparisons"),
+        )
