@@ -68,7 +68,9 @@ def progress(
         yield item
         now = time.monotonic()
         if now - said >= every or done + 1 == total:
-            left = f", {(now - begin) / (done + 1) * (total - done - 1):.0f} s left" if total else ""
+            left = (
+                f", {(now - begin) / (done + 1) * (total - done - 1):.0f} s left" if total else ""
+            )
             print(f"{what}: {done + 1}/{total or '?'} after {now - begin:.0f} s{left}", flush=True)
             said = now
 

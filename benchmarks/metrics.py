@@ -164,19 +164,24 @@ _EXTRACTORS: dict = {}
 # --- this project's way ----------------------------------------------------------------------
 
 
-def score_group(group: str, seen: dict, made: dict, networks: Any, batch_size: int) -> dict:
-    """The metrics of one group through `score_method`."""
+def protocol_of(group: str) -> Any:
+    """The metrics of one group, as the first protocol that has them defines them."""
     from dataclasses import replace
 
-    from afterimage.metrics.pictures import Reconstructions
     from afterimage.metrics.protocols import load_protocols
-    from afterimage.metrics.scoring import score_method
 
-    protocols = [
+    chosen = [
         replace(p, metrics=tuple(m for m in p.metrics if m.name in GROUPS[group]))
         for p in load_protocols(["report", "brain-diffuser"])
     ]
-    protocols = [p for p in protocols if p.metrics][:1]
+    return next(p for p in chosen if p.metrics)
+
+
+def score_group(seen: dict, made: dict, protocol: Any, networks: Any, batch_size: int) -> dict:
+    """One group's metrics through `score_method`."""
+    from afterimage.metrics.pictures import Reconstructions
+    from afterimage.metrics.scoring import score_method
+
     files: dict = {}
     for name, sample in made:
         files.setdefault(name, {})[sample] = Path(f"{name}_{sample}")
@@ -186,7 +191,7 @@ def score_group(group: str, seen: dict, made: dict, networks: Any, batch_size: i
         return made[name, int(sample)]
 
     rows = score_method(
-        Reconstructions(files), seen.__getitem__, protocols, networks, batch_size, read
+        Reconstructions(files), seen.__getitem__, [protocol], networks, batch_size, read
     )
     assert not any(reason for *_, reason in rows)
     return {(metric, name, sample): value for name, sample, _, metric, value, _ in rows}
@@ -259,7 +264,8 @@ def main() -> None:
     few = make_pictures(3, 1, asked.side)
     result: dict[str, Any] = {}
     for group in asked.groups:
-        ways = (loops[group], partial(score_group, group, networks=networks, batch_size=batch_size))
+        settings = {"protocol": protocol_of(group), "networks": networks, "batch_size": batch_size}
+        ways = (loops[group], partial(score_group, **settings))
         for way in ways:
             way(*few)
         (theirs, expected), (ours, found) = (timed(partial(w, seen, made), device) for w in ways)
@@ -273,10 +279,10 @@ def main() -> None:
         }
         print(group, result[group], flush=True)
     hardware = torch.cuda.get_device_name() if device == "cuda" else platform.processor()
-    settings = {"pictures": asked.pictures, "samples": asked.samples, "side": asked.side}
-    settings |= {"device": device, "threads": torch.get_num_threads(), "hardware": hardware}
+    conditions = {"pictures": asked.pictures, "samples": asked.samples, "side": asked.side}
+    conditions |= {"device": device, "threads": torch.get_num_threads(), "hardware": hardware}
     ratio = min(group["ratio"] for group in result.values())
-    print(json.dumps({"ratio": ratio, "groups": result, **settings}))
+    print(json.dumps({"ratio": ratio, "groups": result, **conditions}))
 
 
 if __name__ == "__main__":

@@ -44,7 +44,10 @@ def test_latents_are_identified_better_than_chance(finished):
     test = table[(table.split == "test") & (table.target == "image")]
     linear = test[test.decoder == "linear"].set_index("score")
     assert (linear.groupby(level=0).low.mean()["two_way"]) > 0.5
-    assert linear.groupby(level=0).value.mean()["mse"] < linear.groupby(level=0).value.mean()["mse_mean"]
+    assert (
+        linear.groupby(level=0).value.mean()["mse"]
+        < linear.groupby(level=0).value.mean()["mse_mean"]
+    )
 
 
 def test_pictures_are_more_like_what_was_seen_than_the_shuffled_ones(finished):
