@@ -7,7 +7,6 @@ Output: JSON, `[{"rule", "wildcards", "inputs", "outputs"}, ...]`, sorted.
 import json
 import subprocess
 import sys
-from dataclasses import asdict
 from pathlib import Path
 
 from afterimage.errors import InputError
@@ -33,7 +32,7 @@ def main(out: str, snakefile: str, config: dict, targets: list[str]) -> None:
     if done.returncode:
         last = (done.stderr.strip().splitlines() or ["no message"])[-1]
         raise InputError(snakefile, "a dry run of all jobs", last)
-    write_json(out, [asdict(job) for job in jobs_of_dry_run(done.stdout + done.stderr)])
+    write_json(out, jobs_of_dry_run(done.stdout + done.stderr))
 
 
 if "snakemake" in globals():

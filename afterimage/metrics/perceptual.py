@@ -5,6 +5,7 @@ and gives the named layers' outputs as rows.
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 
 import torch
 from torch import Tensor, nn
@@ -71,13 +72,14 @@ class FeatureNetwork(nn.Module):
         found: dict[str, list[Tensor]] = {layer: [] for layer in layers}
         modules = dict(self.body.named_modules())
         hooks = [
-            modules[self.layers.get(layer, layer)].register_forward_hook(_keep(found[layer]))
+            modules[self.layers.get(layer, layer)].register_forward_hook(_keep(found, layer))
             for layer in layers
         ]
         try:
             for part in pictures.split(_at_once(pictures)):
                 normalised = self.normalised(part, value_range)
-                self.body(normalised.contiguous(memory_format=torch.channels_last))
+                with suppress(_Enough):
+                    self.body(normalised.contiguous(memory_format=torch.channels_last))
         finally:
             for hook in hooks:
                 hook.remove()
@@ -91,10 +93,16 @@ def _at_once(pictures: Tensor) -> int:
     return max(1, CPU_PIXELS // (pictures.shape[-1] * pictures.shape[-2]))
 
 
-def _keep(found: list[Tensor]):
+class _Enough(Exception):  # noqa: N818
+    """Ends a forward pass once every layer asked for has been read."""
+
+
+def _keep(found: dict[str, list[Tensor]], layer: str):
     def hook(_module, _inputs, output) -> None:
         output = output[0] if isinstance(output, tuple) else output
-        found.append(output.flatten(1).float().clone())
+        found[layer].append(output.flatten(1).float().clone())
+        if len({len(parts) for parts in found.values()}) == 1:
+            raise _Enough
 
     return hook
 

@@ -41,7 +41,8 @@ TASTES: dict[str, tuple[str, ...]] = {
 """Higher region -> beginnings of the names of the features that it answers to most."""
 
 _SENSITIVITY = {"luminance": 2.0, "contrast": 0.5}
-_NCSNR_SPREAD = 0.5
+_TOLERANCE = 0.6
+_NCSNR_SPREAD = 0.6
 _SURROUND, _SURROUND_SIZE = 0.6, 3.0
 _REFERENCE_SCENES = 400
 _NOISE = 1.5
@@ -210,9 +211,15 @@ def _channel_tuning(kind: str, n_voxels: int, rng: np.random.Generator) -> np.nd
 
 
 def _meaning_tuning(kind: str, region: str, n_voxels: int, rng: np.random.Generator) -> np.ndarray:
+    """Weights of the meaning features: half of them none; much alike for either thing."""
     names = meaning_names()
-    tuning = rng.standard_normal((n_voxels, len(names))) * (
-        rng.random((n_voxels, len(names))) < 0.5
+    tuning = rng.standard_normal((n_voxels, len(names)))
+    tuning *= rng.random(tuning.shape) < 0.5
+    first, second = (
+        [index for index, name in enumerate(names) if name.startswith(spot)]
+        for spot in ("first", "second")
     )
+    own = np.sqrt(1 - _TOLERANCE**2)
+    tuning[:, second] = _TOLERANCE * tuning[:, first] + own * tuning[:, second]
     tuning *= [2.0 if name.startswith(TASTES.get(region, ())) else 1.0 for name in names]
     return np.abs(tuning) if kind == "nonlinear" else tuning

@@ -44,9 +44,14 @@ def test_one_row_is_one_read_when_asked(tmp_path):
 def test_a_write_that_fails_leaves_nothing_and_keeps_the_old_file(tmp_path):
     path = tmp_path / "value.json"
     stores.write_json(path, {"old": 1})
-    with pytest.raises(RuntimeError), stores.whole(path) as temporary:
-        temporary.write_text("half")
-        raise RuntimeError
+
+    def fail_half_way():
+        with stores.whole(path) as temporary:
+            temporary.write_text("half")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail_half_way()
     assert stores.read_json(path) == {"old": 1}
     assert [child.name for child in tmp_path.iterdir()] == ["value.json"]
 
