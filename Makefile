@@ -12,7 +12,7 @@ demo: setup
 	@echo "Open results/report/index.html"
 
 test: setup
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(CORES) --dist loadfile
 
 lint: setup
 	$(BIN)/ruff check .

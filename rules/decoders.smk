@@ -22,7 +22,7 @@ rule train_decoder:
     threads: 2
     resources:
         gpu=1,
-        mem_mb=8000,
+        mem_mb=16000,
         runtime=240,
     params:
         cfg=training_settings,

@@ -1,6 +1,6 @@
 """The section of the config that every stage may see, and the files that it reads."""
 
-from afterimage import methods
+from afterimage import decoders, methods
 from afterimage.metrics.protocols import load_protocols
 
 # simulate.smk
@@ -114,7 +114,7 @@ def responses_for(split):
 
 def graph_for(wildcards):
     """The graph, for the kinds of decoder that use one."""
-    if decoder_settings(wildcards)["kind"] != "gcn":
+    if not decoders.needs_graph(decoder_settings(wildcards)["kind"]):
         return []
     return f"results/{wildcards.dataset}/{wildcards.subject}/graph.zarr"
 

@@ -128,9 +128,11 @@ def build_brain(
     region = np.concatenate([[name] * len(voxels) for name, voxels in head.regions.items()])
     n_voxels = len(region)
     shaped = _shape(reference @ weights.T, exponent)
-    ratio = ncsnr * np.exp(_NCSNR_SPREAD * rng.standard_normal(n_voxels))
+    ratio = np.exp(_NCSNR_SPREAD * rng.standard_normal(n_voxels))
     noise_sd = _NOISE * np.exp(0.25 * rng.standard_normal(n_voxels))
     has_signal = (rng.random(n_voxels) < signal_share) & ~np.isin(region, list(silent))
+    if has_signal.any():
+        ratio *= ncsnr / np.median(ratio[has_signal])
     return Brain(
         kind=kind,
         weights=weights,
