@@ -248,10 +248,11 @@ def weights_settings(wildcards):
 
 
 def network_weights():
-    """Weights of every network that the chosen protocols need."""
+    """Weights of the chosen networks that the chosen protocols need."""
     protocols = load_protocols(config["scoring"]["protocols"])
+    chosen = set(config["scoring"]["networks"])
     names = {metric.network for protocol in protocols for metric in protocol.metrics}
-    return [f"resources/weights/{name}.safetensors" for name in sorted(names - {""})]
+    return [f"resources/weights/{name}.safetensors" for name in sorted(names & chosen)]
 
 
 def table_settings():
