@@ -7,6 +7,7 @@ everything that afterimage uses (models and transforms; not the operators themse
 """
 
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 
@@ -23,11 +24,10 @@ def ensure_torchvision() -> None:
         return
     import torch
 
-    builds = list(Path(spec.origin).parent.glob("_C*.so"))
-    try:
-        for build in builds:
+    for build in Path(spec.origin).parent.glob("_C*.so"):
+        with suppress(OSError):
             torch.ops.load_library(build)
-    except OSError:
+    if not torch._C._dispatch_has_kernel("torchvision::nms"):
         _declare_operators()
 
 

@@ -101,12 +101,7 @@ def _check_methods(config: Mapping[str, Any]) -> None:
     from afterimage.methods import FROM_BEST, METHODS
 
     methods = config["run"]["methods"]
-    external = list(config.get("external", {}))
-    _known("run.methods", methods, [*METHODS, *external], "a known method")
-    for name in external:
-        _well_named("external", name, NAME)
-        if name in METHODS:
-            raise InputError("external", "a name of its own", f"{name!r}, a method of the project")
+    _known("run.methods", methods, [*METHODS], "a known method")
     for target in TARGETS:
         if "linear" in methods and "linear" not in config["decoders"][target]:
             raise InputError(

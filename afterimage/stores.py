@@ -10,6 +10,7 @@ import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from glob import escape as glob_escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,8 +29,10 @@ def whole(path: str | Path) -> Iterator[Path]:
     """Give a temporary path beside `path`; rename it to `path` if the block succeeds."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
+    # A killed job leaves its half behind; whoever writes the file next clears it away.
+    for left in path.parent.glob(f".{glob_escape(path.name)}.*.partial"):
+        _remove(left)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    _remove(temporary)
     try:
         yield temporary
     except BaseException:
@@ -170,7 +173,7 @@ def read_table(path: str | Path) -> "pd.DataFrame":
 
     if str(path).endswith(".parquet"):
         return pd.read_parquet(path)
-    return pd.read_csv(path, dtype={"image_id": str}, keep_default_na=True)
+    return pd.read_csv(path, converters={"image_id": str})
 
 
 def write_json(path: str | Path, value: Any) -> None:

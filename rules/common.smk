@@ -51,14 +51,16 @@ def ordered(value):
     return [ordered(item) for item in value] if isinstance(value, list) else value
 
 
-def code_of(script):
+def code_of(script, *modules):
     """Params function: fingerprint of a script and of every module of the package it imports.
 
     Called for the jobs that run, not while parsing: each job parses these files again.
     """
 
     def fingerprint(wildcards):
-        return code_fingerprint(ROOT / "workflow_scripts" / script, ROOT)
+        return code_fingerprint(
+            ROOT / "workflow_scripts" / script, ROOT, modules=modules
+        )
 
     return fingerprint
 
@@ -104,7 +106,7 @@ READING = (
 
 
 def raw_of(wildcards):
-    """What stands for a dataset's raw files: the simulated folder, or the raw files' check."""
+    """The raw files where a rule makes them; a user's own are looked at by check_data."""
     if "simulate" in settings_of(wildcards.dataset):
         return [f"results/demo/{wildcards.dataset}/raw"]
     return []

@@ -1,5 +1,7 @@
 """The section of the config that every stage may see, and the files that it reads."""
 
+from hashlib import sha256
+
 from afterimage import decoders, methods
 from afterimage.metrics.protocols import load_protocols
 
@@ -295,6 +297,13 @@ def check_settings():
             "seed": config["seed"],
         }
     )
+
+
+def digest_of_rules():
+    """Of the rules' own text: what the jobs are is decided there."""
+    files = [ROOT / "Snakefile", *sorted((ROOT / "rules").glob("*.smk"))]
+    text = "".join(path.read_text() for path in files)
+    return sha256(text.encode()).hexdigest()[:16]
 
 
 def simulated_raw():

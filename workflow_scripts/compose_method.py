@@ -35,7 +35,7 @@ def main(
         composed = methods.compose(method, latents, image_id, seed)
         print(f"{target}: {methods.METHODS[method]} ({decoder})")
         arrays = {name: composed, "image_id": image_id}
-        stores.write_arrays(out[target], arrays, {"method": method, "decoder": decoder})
+        stores.write_arrays(out[target], arrays, {"method": method, "source": decoder})
 
 
 if "snakemake" in globals():

@@ -25,7 +25,15 @@ def main(out: str, snakefile: str, config: dict, targets: list[str]) -> None:
     settings = Path(f"{out}.config.json")
     settings.write_text(json.dumps(config))
     command = [sys.executable, "-m", "snakemake", "--snakefile", snakefile, "--cores", "1"]
-    command += ["--workflow-profile", "none", "--nolock", "--dry-run", "--forceall"]
+    command += [
+        "--profile",
+        "none",
+        "--workflow-profile",
+        "none",
+        "--nolock",
+        "--dry-run",
+        "--forceall",
+    ]
     command += ["--configfile", str(settings), "--", *targets]
     done = subprocess.run(command, capture_output=True, text=True)
     settings.unlink()

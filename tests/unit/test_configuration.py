@@ -175,18 +175,6 @@ def test_a_text_decoder_with_a_graph_needs_the_graphs_area():
     check_configuration(config)
 
 
-def test_external_methods_are_known_by_their_entry():
-    config = changed("external", {"mindeye": {"folder": "pictures"}})
-    config["run"]["methods"] = ["mindeye", "oracle"]
-    check_configuration(config)
-    config["external"]["oracle"] = {"folder": "pictures"}
-    with pytest.raises(InputError, match="external: expected a name of its own, found 'oracle'"):
-        check_configuration(config)
-    config["external"] = {"mind-eye": {}, "mindeye": {}}
-    with pytest.raises(InputError, match="external: expected a name made of"):
-        check_configuration(config)
-
-
 def test_entries_that_no_run_names_may_be_unfinished():
     config = changed("datasets.things.subjects", [])
     config["run"]["datasets"] = ["nsd"]

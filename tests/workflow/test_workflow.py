@@ -31,6 +31,9 @@ def test_the_tables_hold_every_decoder_split_and_method(finished):
     latents = pd.read_csv(finished / "results/tables/latent_mse.csv")
     columns = "dataset subject target decoder split score value low high n".split()
     assert latents.columns[: len(columns)].tolist() == columns
+    share = latents[latents.score == "share_of_optimal"]
+    assert len(share) == 2 * 4
+    assert set(share.split) == {"test"}
     mse = latents[latents.score == "mse"]
     assert len(mse) == 2 * 4 * 3
     assert (mse.low <= mse.value).all()
