@@ -129,6 +129,8 @@ def test_repeats_show_the_signal_to_noise_that_was_asked_for(kind, reference):
     measured = np.sqrt(signal / noise)
     has_signal = brain.gain > 0
     assert 0.3 < np.median(measured[has_signal]) < 0.5
+    asked = brain.answers(reference).std(0) / brain.noise_sd
+    assert np.median(asked[has_signal]) == pytest.approx(0.4, rel=1e-3)
     assert np.median(measured[~has_signal]) < 0.1
     np.testing.assert_allclose(noise, brain.noise_sd**2, rtol=0.3)
     assert not has_signal[brain.region == "MST"].any()
