@@ -5,14 +5,18 @@ VENV := .venv
 BIN := $(VENV)/bin
 CORES ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
 
-.PHONY: demo test lint setup status clean
+.PHONY: demo test test-browser lint setup status clean
 
 demo: setup
 	$(BIN)/snakemake --cores $(CORES) --resources gpu=1
 	@echo "Open results/report/index.html"
 
 test: setup
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(CORES) --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(CORES) --dist loadfile -m "not browser"
+
+# The page in a real browser: needs chromium (Debian: apt-get install chromium).
+test-browser: setup
+	$(BIN)/python -m pytest tests/browser
 
 lint: setup
 	$(BIN)/ruff check .
