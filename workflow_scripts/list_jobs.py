@@ -38,7 +38,8 @@ def main(out: str, snakefile: str, config: dict, targets: list[str]) -> None:
     done = subprocess.run(command, capture_output=True, text=True)
     settings.unlink()
     if done.returncode:
-        last = (done.stderr.strip().splitlines() or ["no message"])[-1]
+        said = (done.stdout + done.stderr).strip().splitlines()
+        last = said[-1] if said else "no message"
         raise InputError(snakefile, "a dry run of all jobs", last)
     write_json(out, jobs_of_dry_run(done.stdout + done.stderr))
 
