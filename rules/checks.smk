@@ -62,7 +62,7 @@ rule list_jobs:
         config=ordered(config),
         snakefile=str(ROOT / "Snakefile"),
         targets=TABLES,
-        rules=digest_of_rules(),
+        rules=digest_of_rules,
         code=code_of("list_jobs.py", "afterimage.methods", "afterimage.datasets"),
     script:
         "../workflow_scripts/list_jobs.py"

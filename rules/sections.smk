@@ -299,7 +299,7 @@ def check_settings():
     )
 
 
-def digest_of_rules():
+def digest_of_rules(wildcards):
     """Of the rules' own text: what the jobs are is decided there."""
     files = [ROOT / "Snakefile", *sorted((ROOT / "rules").glob("*.smk"))]
     text = "".join(path.read_text() for path in files)

@@ -25,15 +25,9 @@ def main(out: str, snakefile: str, config: dict, targets: list[str]) -> None:
     settings = Path(f"{out}.config.json")
     settings.write_text(json.dumps(config))
     command = [sys.executable, "-m", "snakemake", "--snakefile", snakefile, "--cores", "1"]
-    command += [
-        "--profile",
-        "none",
-        "--workflow-profile",
-        "none",
-        "--nolock",
-        "--dry-run",
-        "--forceall",
-    ]
+    command += ["--profile", "none", "--workflow-profile", "none", "--nolock"]
+    # Jobs that run beside this one have outputs that Snakemake holds for incomplete.
+    command += ["--rerun-incomplete", "--dry-run", "--forceall"]
     command += ["--configfile", str(settings), "--", *targets]
     done = subprocess.run(command, capture_output=True, text=True)
     settings.unlink()
