@@ -4,11 +4,13 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 CORES ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
+# Without a GPU the jobs that would take one run side by side on the processor's cores.
+GPUS ?= $(shell nvidia-smi -L >/dev/null 2>&1 && echo 1 || echo $(CORES))
 
 .PHONY: demo test test-browser lint setup status clean
 
 demo: setup
-	$(BIN)/snakemake --cores $(CORES) --resources gpu=1
+	$(BIN)/snakemake --cores $(CORES) --resources gpu=$(GPUS)
 	@echo "Open results/report/index.html"
 
 test: setup

@@ -211,8 +211,8 @@ def run(folder: Path, size: dict[str, Any], image_size: int, steps: int, device:
     state = str(folder / "state")
     encoding = {**model, "dataset": dataset, "image_size": image_size, "latent": "mean"}
     seconds = {"write_model": time.monotonic()}
-    encode_images.main(trials, z, "test", encoding, execution, state)
-    encode_captions.main(trials, c, "test", encoding, execution, state)
+    encode_images.main(trials, {"test": z}, encoding, execution, state)
+    encode_captions.main(trials, {"test": c}, encoding, execution, state)
     side, width = image_size // 8, size["cross_attention_dim"]
     assert read_arrays(z)["z"].shape == (1, 4, side, side)
     assert read_arrays(c)["c"].shape == (1, 15, width)

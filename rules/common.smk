@@ -44,6 +44,11 @@ wildcard_constraints:
     method="[A-Za-z0-9_]+",
 
 
+def every_split(path):
+    """Named outputs, one folder for each split, of a job that makes all of them."""
+    return {split: directory(path.replace("{split}", split)) for split in SPLITS}
+
+
 def ordered(value):
     """The same value with every mapping's keys sorted: equal settings compare equal."""
     if isinstance(value, dict):
@@ -76,6 +81,11 @@ def decoder_code_of(script):
         )
 
     return fingerprint
+
+
+def gpus(wildcards):
+    """A GPU for each job that can use one; none where the CPU was asked for."""
+    return 0 if config["execution"]["device"] == "cpu" else 1
 
 
 def execution(wildcards, threads):

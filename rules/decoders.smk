@@ -19,9 +19,9 @@ rule train_decoder:
         "results/benchmarks/train_decoder/{dataset}-{subject}-{target}-{decoder}.tsv"
     conda:
         "../envs/torch.yaml"
-    threads: 2
+    threads: config["execution"]["threads"]
     resources:
-        gpu=1,
+        gpu=gpus,
         mem_mb=16000,
         runtime=240,
     params:
@@ -58,9 +58,9 @@ rule predict_latents:
         "results/benchmarks/predict_latents/{dataset}-{subject}-{target}-{decoder}.tsv"
     conda:
         "../envs/torch.yaml"
-    threads: 2
+    threads: config["execution"]["threads"]
     resources:
-        gpu=1,
+        gpu=gpus,
         mem_mb=6000,
         runtime=30,
     params:

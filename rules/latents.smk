@@ -2,56 +2,56 @@
 
 
 rule encode_images:
-    """Encode one split's pictures to latents z."""
+    """Encode a subject's pictures to latents z, a file for each split."""
     input:
         raw=raw_of,
         trials="results/{dataset}/{subject}/trials.parquet",
         model=model_files("vae"),
     output:
-        directory("results/{dataset}/{subject}/latents/image/{split}.zarr"),
+        **every_split("results/{dataset}/{subject}/latents/image/{split}.zarr"),
     log:
-        "results/logs/encode_images/{dataset}-{subject}-{split}.log",
+        "results/logs/encode_images/{dataset}-{subject}.log",
     benchmark:
-        "results/benchmarks/encode_images/{dataset}-{subject}-{split}.tsv"
+        "results/benchmarks/encode_images/{dataset}-{subject}.tsv"
     conda:
         "../envs/torch.yaml"
-    threads: 2
+    threads: config["execution"]["threads"]
     resources:
-        gpu=1,
+        gpu=gpus,
         mem_mb=6000,
         runtime=60,
     params:
         cfg=encoding_settings("revision", "image_size", "latent"),
         code=code_of("encode_images.py"),
         execution=execution,
-        state="results/.partial/encode_images/{dataset}-{subject}-{split}",
+        state="results/.partial/encode_images/{dataset}-{subject}",
     script:
         "../workflow_scripts/encode_images.py"
 
 
 rule encode_captions:
-    """Encode one split's captions to text embeddings c, averaged over an image's captions."""
+    """Encode captions to text embeddings c, averaged over an image's, a file for each split."""
     input:
         raw=raw_of,
         trials="results/{dataset}/{subject}/trials.parquet",
         model=model_files("text_encoder"),
     output:
-        directory("results/{dataset}/{subject}/latents/text/{split}.zarr"),
+        **every_split("results/{dataset}/{subject}/latents/text/{split}.zarr"),
     log:
-        "results/logs/encode_captions/{dataset}-{subject}-{split}.log",
+        "results/logs/encode_captions/{dataset}-{subject}.log",
     benchmark:
-        "results/benchmarks/encode_captions/{dataset}-{subject}-{split}.tsv"
+        "results/benchmarks/encode_captions/{dataset}-{subject}.tsv"
     conda:
         "../envs/torch.yaml"
-    threads: 2
+    threads: config["execution"]["threads"]
     resources:
-        gpu=1,
+        gpu=gpus,
         mem_mb=6000,
         runtime=60,
     params:
         cfg=encoding_settings("revision", "n_tokens"),
         code=code_of("encode_captions.py"),
         execution=execution,
-        state="results/.partial/encode_captions/{dataset}-{subject}-{split}",
+        state="results/.partial/encode_captions/{dataset}-{subject}",
     script:
         "../workflow_scripts/encode_captions.py"

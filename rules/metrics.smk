@@ -27,21 +27,25 @@ rule estimate_optimal:
     """What the best linear decoder of a simulated brain would predict for the test images."""
     input:
         truth="results/demo/{dataset}/truth",
-        responses=responses_for("test"),
-        responses_train=responses_for("train"),
-        latents_train="results/{dataset}/{subject}/latents/{target}/train.zarr",
+        responses_image=input_responses("image", "test"),
+        responses_image_train=input_responses("image", "train"),
+        responses_text=input_responses("text", "test"),
+        responses_text_train=input_responses("text", "train"),
+        latents_image_train="results/{dataset}/{subject}/latents/image/train.zarr",
+        latents_text_train="results/{dataset}/{subject}/latents/text/train.zarr",
         model=model_files("vae", "text_encoder"),
     output:
-        directory("results/{dataset}/{subject}/optimal/{target}.test.zarr"),
+        image=directory("results/{dataset}/{subject}/optimal/image.test.zarr"),
+        text=directory("results/{dataset}/{subject}/optimal/text.test.zarr"),
     log:
-        "results/logs/estimate_optimal/{dataset}-{subject}-{target}.log",
+        "results/logs/estimate_optimal/{dataset}-{subject}.log",
     benchmark:
-        "results/benchmarks/estimate_optimal/{dataset}-{subject}-{target}.tsv"
+        "results/benchmarks/estimate_optimal/{dataset}-{subject}.tsv"
     conda:
         "../envs/torch.yaml"
-    threads: 2
+    threads: config["execution"]["threads"]
     resources:
-        gpu=1,
+        gpu=gpus,
         mem_mb=6000,
         runtime=60,
     params:
@@ -79,36 +83,36 @@ rule score_novelty:
 
 
 rule score_latents:
-    """Score every decoder's predictions on one split, a row per image."""
+    """Score every decoder's predictions, a row per image; a file for each decoder and split."""
     input:
         predictions=[
-            f"results/{{dataset}}/{{subject}}/predictions/{target}-{decoder}.{{split}}.zarr"
+            f"results/{{dataset}}/{{subject}}/predictions/{target}-{decoder}.{split}.zarr"
+            for split in SPLITS
             for target, decoder in TARGET_DECODERS
         ],
         latents=[
-            f"results/{{dataset}}/{{subject}}/latents/{target}/{{split}}.zarr"
-            for target in TARGET_ARRAYS
-        ],
-        latents_train=[
-            f"results/{{dataset}}/{{subject}}/latents/{target}/train.zarr"
+            f"results/{{dataset}}/{{subject}}/latents/{target}/{split}.zarr"
+            for split in SPLITS
             for target in TARGET_ARRAYS
         ],
         optimal=optimal_predictions,
     output:
         [
-            f"results/{{dataset}}/{{subject}}/scores/latents-{target}-{decoder}.{{split}}.parquet"
+            f"results/{{dataset}}/{{subject}}/scores/latents-{target}-{decoder}.{split}.parquet"
+            for split in SPLITS
             for target, decoder in TARGET_DECODERS
         ],
     log:
-        "results/logs/score_latents/{dataset}-{subject}-{split}.log",
+        "results/logs/score_latents/{dataset}-{subject}.log",
     benchmark:
-        "results/benchmarks/score_latents/{dataset}-{subject}-{split}.tsv"
+        "results/benchmarks/score_latents/{dataset}-{subject}.tsv"
     conda:
         "../envs/analysis.yaml"
     resources:
         mem_mb=4000,
         runtime=20,
     params:
+        splits=SPLITS,
         targets=list(TARGET_ARRAYS),
         decoders=TARGET_DECODERS,
         code=code_of("score_latents.py"),
@@ -132,9 +136,9 @@ rule score_images:
         "results/benchmarks/score_images/{dataset}-{subject}-{method}.tsv"
     conda:
         "../envs/torch.yaml"
-    threads: 2
+    threads: config["execution"]["threads"]
     resources:
-        gpu=1,
+        gpu=gpus,
         mem_mb=6000,
         runtime=60,
     params:

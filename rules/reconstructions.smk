@@ -46,9 +46,9 @@ rule reconstruct_images:
         n_shards="[0-9]+",
     conda:
         "../envs/torch.yaml"
-    threads: 2
+    threads: config["execution"]["threads"]
     resources:
-        gpu=1,
+        gpu=gpus,
         mem_mb=12000,
         runtime=240,
     params:

@@ -34,7 +34,7 @@ rule render_report:
         "results/benchmarks/render_report/page.tsv"
     conda:
         "../envs/analysis.yaml"
-    threads: 2
+    threads: config["execution"]["threads"]
     resources:
         mem_mb=4000,
         runtime=30,

@@ -25,16 +25,16 @@ rule index_trials:
 
 
 rule read_betas:
-    """Read the voxels of both areas for one split's trials of one session."""
+    """Read the voxels of both areas in one session, a file for each split."""
     input:
         raw=raw_of,
         trials="results/{dataset}/{subject}/trials.parquet",
     output:
-        directory("results/{dataset}/{subject}/betas/{split}/{part}.zarr"),
+        **every_split("results/{dataset}/{subject}/betas/{split}/{part}.zarr"),
     log:
-        "results/logs/read_betas/{dataset}-{subject}-{split}-{part}.log",
+        "results/logs/read_betas/{dataset}-{subject}-{part}.log",
     benchmark:
-        "results/benchmarks/read_betas/{dataset}-{subject}-{split}-{part}.tsv"
+        "results/benchmarks/read_betas/{dataset}-{subject}-{part}.tsv"
     conda:
         "../envs/analysis.yaml"
     resources:

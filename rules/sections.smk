@@ -105,13 +105,20 @@ def training_settings(wildcards):
     return ordered({"seed": config["seed"], **settings})
 
 
-def responses_for(split):
+def input_responses(target, split):
+    """The responses of the area that a target is decoded from."""
+
     def path(wildcards):
-        area = settings_of(wildcards.dataset)["inputs"][wildcards.target]
+        area = settings_of(wildcards.dataset)["inputs"][target]
         folder = f"results/{wildcards.dataset}/{wildcards.subject}/responses"
         return f"{folder}/{area}/{split}.zarr"
 
     return path
+
+
+def responses_for(split):
+    """The same, for the job's own target."""
+    return lambda wildcards: input_responses(wildcards.target, split)(wildcards)
 
 
 def graph_for(wildcards):
@@ -239,7 +246,7 @@ def optimal_settings(wildcards):
 
 def optimal_predictions(wildcards):
     """Where a brain is simulated, the best that can be done is known, target by target."""
-    if wildcards.split != "test" or "simulate" not in settings_of(wildcards.dataset):
+    if "simulate" not in settings_of(wildcards.dataset):
         return []
     folder = f"results/{wildcards.dataset}/{wildcards.subject}/optimal"
     return [f"{folder}/{target}.test.zarr" for target in TARGET_ARRAYS]

@@ -1,7 +1,8 @@
-"""Latents of one split's pictures: Lanczos to the image size, through the VAE, times its scale.
+"""Latents of a subject's pictures: Lanczos to the image size, through the VAE, times its scale.
 
-Inputs: the trials table and the stimulus files. Output: a zarr store with z (images, channels, h,
-w) and image_id, sorted by id. Finished blocks of an interrupted job are kept in the state folder.
+Inputs: the trials table and the stimulus files. Output: a zarr store per split with z (images,
+channels, h, w) and image_id, sorted by id. Finished blocks of an interrupted job are kept in the
+state folder.
 """
 
 from typing import Any
@@ -11,19 +12,18 @@ BLOCK = 64  # images that are read, encoded and kept together
 
 def main(
     trials: str,
-    out: str,
-    split: str,
+    outputs: dict[str, str],
     cfg: dict[str, Any],
     execution: dict[str, Any],
     state: str,
     code: str = "",
 ) -> None:
-    """Encode the images of one split.
+    """Encode the images of every split.
 
     Parameters
     ----------
-    trials : the trials table; only this split's ids are taken from it
-    out : the store to write
+    trials : the trials table; the image ids of each split are taken from it
+    outputs : split -> the store to write
     cfg : dataset (settings of the dataset's reader), seed, model, revision, image_size (pixels),
         latent ("mean" of the posterior, or "sample", seeded by image)
     execution : device, precision (auto is float32 here: these are targets), batch_size, compile
@@ -41,14 +41,14 @@ def main(
     from afterimage.diffusion.resumable import State, fingerprint, stream_rows
     from afterimage.diffusion.selection import check_image_size, images_of_split
 
-    ids = images_of_split(trials, split)
+    ids = {out: images_of_split(trials, split) for split, out in outputs.items()}
     files = find_model(cfg["model"], cfg["revision"], parts=("vae",))
     side = check_image_size(cfg["image_size"], files)
     dataset = open_dataset(cfg["dataset"], cfg["seed"])
     precision = "float32" if execution["precision"] == "auto" else execution["precision"]
     generator = load_parts(files, execution["device"], precision, ("vae",), execution["compile"])
     limit = Limit(vae_batch(generator, cfg["image_size"], execution["batch_size"]))
-    inputs = fingerprint(cfg, ids, split, code, files.identity())
+    inputs = fingerprint(cfg, list(ids.items()), code, files.identity())
     kept = State(state, inputs, {"block": BLOCK, "batch_size": limit.size})
     limit.size = kept.settings["batch_size"]
 
@@ -75,7 +75,7 @@ def main(
         "scaling_factor": generator.vae.config.scaling_factor,
     }
     shape = (files.latent_channels, side, side)
-    stream_rows(out, kept, "z", ids, shape, compute, read, attributes)
+    stream_rows(ids, kept, "z", shape, compute, read, attributes)
 
 
 if "snakemake" in globals():
@@ -84,8 +84,7 @@ if "snakemake" in globals():
     with job_log(snakemake.log[0], snakemake.threads):
         main(
             snakemake.input.trials,
-            snakemake.output[0],
-            snakemake.wildcards.split,
+            dict(snakemake.output.items()),
             snakemake.params.cfg,
             snakemake.params.execution,
             snakemake.params.state,

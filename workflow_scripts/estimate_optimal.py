@@ -135,13 +135,14 @@ if "snakemake" in globals():
     from afterimage.jobs import job_log
 
     with job_log(snakemake.log[0], snakemake.threads):
-        main(
-            snakemake.input.truth + f"/{snakemake.wildcards.subject}.npz",
-            snakemake.input.responses,
-            snakemake.input.responses_train,
-            snakemake.input.latents_train,
-            snakemake.output[0],
-            snakemake.wildcards.target,
-            snakemake.params.cfg,
-            snakemake.params.execution,
-        )
+        for target in ("image", "text"):
+            main(
+                snakemake.input.truth + f"/{snakemake.wildcards.subject}.npz",
+                snakemake.input[f"responses_{target}"],
+                snakemake.input[f"responses_{target}_train"],
+                snakemake.input[f"latents_{target}_train"],
+                snakemake.output[target],
+                target,
+                snakemake.params.cfg,
+                snakemake.params.execution,
+            )

@@ -1,7 +1,7 @@
-"""Read one split's trials of one part (an NSD session) from the raw betas, for both areas.
+"""Read one part's trials (an NSD session's) from the raw betas, for both areas, split by split.
 
-Of the raw file, which holds every split, only the rows of the named split are taken. Memory is
-bounded by one part's voxels of both areas.
+A voxel that both areas hold is read once, for all trials; each split's file takes its own rows.
+Memory is bounded by one part's voxels of both areas.
 """
 
 import numpy as np
@@ -10,34 +10,43 @@ from afterimage.datasets import open_dataset
 from afterimage.stores import read_table, write_arrays
 
 
-def main(trials: str, out: str, cfg: dict, subject: str, split: str, part: str, seed: int) -> None:
+def main(
+    trials: str, outputs: dict[str, str], cfg: dict, subject: str, part: str, seed: int
+) -> None:
     """Write `lower` and `higher` (n, n_voxels) float32, `trial` (n,) and their voxels.
 
     Parameters
     ----------
     trials : the subject's trial table
-    out : zarr group to write; it has no rows where the part has no trial of the split
+    outputs : split -> zarr group to write; it has no rows where the part has no trial of the split
     cfg : the dataset's settings
     """
     table = read_table(trials)
-    wanted = table[(table["split"] == split) & (table["part"] == part)].sort_values("trial")
-    rows = wanted["row"].to_numpy(np.int64)
+    table = table[(table["part"] == part) & table["split"].isin(list(outputs))]
+    table = table.sort_values("trial")
     dataset = open_dataset(cfg, seed)
-    arrays = {"trial": wanted["trial"].to_numpy(np.int64)}
-    notes = {}
-    for area in ("lower", "higher"):
-        voxels = dataset.voxels(subject, area)
-        if len(rows):
-            arrays[area] = dataset.betas(subject, part, rows, voxels.index)
-        else:
-            arrays[area] = np.zeros((0, len(voxels.index)), np.float32)
-        notes[f"{area}_notes"] = list(voxels.notes)
-        arrays[f"{area}_voxel_roi"] = np.asarray(voxels.roi, dtype=str)
-        arrays[f"{area}_voxel_xyz"] = np.asarray(voxels.xyz, dtype=np.float32)
-        print(f"{part}, {split}, {area}: {len(rows)} trials, {len(voxels.index)} voxels")
-        for note in voxels.notes:
+    voxels = {area: dataset.voxels(subject, area) for area in ("lower", "higher")}
+    index = np.unique(np.concatenate([area.index for area in voxels.values()]))
+    rows = table["row"].to_numpy(np.int64)
+    if len(rows):
+        betas = dataset.betas(subject, part, rows, index)
+    else:
+        betas = np.zeros((0, len(index)), np.float32)
+    for split, out in outputs.items():
+        mine = (table["split"] == split).to_numpy()
+        arrays = {"trial": table["trial"].to_numpy(np.int64)[mine]}
+        notes = {}
+        for area, chosen in voxels.items():
+            arrays[area] = betas[mine][:, np.searchsorted(index, chosen.index)]
+            notes[f"{area}_notes"] = list(chosen.notes)
+            arrays[f"{area}_voxel_roi"] = np.asarray(chosen.roi, dtype=str)
+            arrays[f"{area}_voxel_xyz"] = np.asarray(chosen.xyz, dtype=np.float32)
+        write_arrays(out, arrays, notes)
+        print(f"{part}, {split}: {mine.sum()} trials")
+    for area, chosen in voxels.items():
+        print(f"{area}: {len(chosen.index)} voxels")
+        for note in chosen.notes:
             print(f"{area}: {note}")
-    write_arrays(out, arrays, notes)
 
 
 if "snakemake" in globals():
@@ -46,10 +55,9 @@ if "snakemake" in globals():
     with job_log(snakemake.log[0], snakemake.threads):
         main(
             snakemake.input.trials,
-            snakemake.output[0],
+            dict(snakemake.output.items()),
             snakemake.params.cfg["dataset"],
             snakemake.wildcards.subject,
-            snakemake.wildcards.split,
             snakemake.wildcards.part,
             snakemake.params.cfg["seed"],
         )

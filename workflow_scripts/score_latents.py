@@ -1,4 +1,4 @@
-"""Score one decoder's predicted latents on one split, a row per image and score; without torch."""
+"""Score the decoders' predicted latents, a row per image and score; without torch."""
 
 ARRAYS = {"image": "z", "text": "c"}
 
@@ -13,7 +13,7 @@ def main(
     optimal: str | None = None,
     halves: list[str] | None = None,
 ) -> None:
-    """Write per-image scores.
+    """Write the scores of one decoder on one split.
 
     Parameters
     ----------
@@ -72,18 +72,24 @@ def _read_halves(halves: list[str] | None, name: str):
 
 
 if "snakemake" in globals():
+    from itertools import product
+
     from afterimage.jobs import job_log
 
     with job_log(snakemake.log[0], snakemake.threads):
-        targets = snakemake.params.targets
-        optimal = list(snakemake.input.get("optimal", [])) or [None] * len(targets)
-        for place, (target, decoder) in enumerate(snakemake.params.decoders):
+        # All are in the order of splits, and of targets or decoders within each.
+        given, targets = snakemake.input, snakemake.params.targets
+        latents = dict(zip(product(snakemake.params.splits, targets), given.latents, strict=True))
+        optimal = dict(zip(targets, given.get("optimal", []), strict=False))
+        jobs = product(snakemake.params.splits, snakemake.params.decoders)
+        files = zip(jobs, given.predictions, snakemake.output, strict=True)
+        for (split, (target, decoder)), predictions, out in files:
             main(
-                predictions=snakemake.input.predictions[place],
-                latents=snakemake.input.latents[targets.index(target)],
-                latents_train=snakemake.input.latents_train[targets.index(target)],
-                out=snakemake.output[place],
+                predictions=predictions,
+                latents=latents[split, target],
+                latents_train=latents["train", target],
+                out=out,
                 target=target,
-                identity={"decoder": decoder, **snakemake.wildcards},
-                optimal=optimal[targets.index(target)],
+                identity={"decoder": decoder, "split": split, **snakemake.wildcards},
+                optimal=optimal.get(target) if split == "test" else None,
             )

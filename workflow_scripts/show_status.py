@@ -63,16 +63,15 @@ def jobs_of(config: Mapping[str, Any], dataset: str, subject: str) -> Iterator[J
         rule = f"simulate_{settings['format']}"
         yield Job(rule, (f"demo/{dataset}/raw",), f"logs/{rule}/{dataset}.log")
     yield job("index_trials", name, "trials.parquet")
-    for split in SPLITS:
-        for part in parts(settings, subject):
-            yield job("read_betas", f"{name}-{split}-{part}", f"betas/{split}/{part}.zarr")
+    for part in parts(settings, subject):
+        betas = [f"betas/{split}/{part}.zarr" for split in SPLITS]
+        yield job("read_betas", f"{name}-{part}", *betas)
     for split in SPLITS:
         areas = [f"responses/{area}/{split}.zarr" for area in ("lower", "higher")]
         yield job("extract_responses", f"{name}-{split}", *areas)
     yield job("build_graph", name, "graph.zarr")
     for rule, target in (("encode_images", "image"), ("encode_captions", "text")):
-        for split in SPLITS:
-            yield job(rule, f"{name}-{split}", f"latents/{target}/{split}.zarr")
+        yield job(rule, name, *[f"latents/{target}/{split}.zarr" for split in SPLITS])
     made = [(t, d) for t in TARGETS for d in run["decoders"][t]]
     for target, decoder in made:
         model = f"decoders/{target}-{decoder}/model.json"
@@ -89,10 +88,12 @@ def jobs_of(config: Mapping[str, Any], dataset: str, subject: str) -> Iterator[J
         for index in range(1, shards + 1):
             shard = f"reconstructions/{method}/shard{index}of{shards}"
             yield job("reconstruct_images", f"{name}-{method}-{index}of{shards}", shard)
-    for target, decoder in made:
-        for split in SPLITS:
-            scores = f"scores/latents-{target}-{decoder}.{split}.parquet"
-            yield job("score_latents", f"{name}-{target}-{decoder}-{split}", scores)
+    if "simulate" in settings:
+        optimal = [f"optimal/{target}.test.zarr" for target in TARGETS]
+        yield job("estimate_optimal", name, *optimal)
+    yield job("score_novelty", name, "scores/novelty.parquet")
+    scores = [f"scores/latents-{t}-{d}.{split}.parquet" for t, d in made for split in SPLITS]
+    yield job("score_latents", name, *scores)
     for method in run["methods"]:
         yield job("score_images", f"{name}-{method}", f"scores/images-{method}.parquet")
 

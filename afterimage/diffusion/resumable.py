@@ -3,7 +3,7 @@
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -59,19 +59,19 @@ class State:
 
 
 def stream_rows(
-    out: str | Path,
+    outputs: Mapping[str, Sequence[str]],
     state: State,
     name: str,
-    image_ids: Sequence[str],
     row_shape: tuple[int, ...],
     compute: Callable[[Any], np.ndarray],
     read: Callable[[list[str]], Any],
     attributes: dict[str, Any],
 ) -> None:
-    """Compute an array's rows block by block and write them as one zarr group.
+    """Compute an array's rows block by block and write them as zarr groups.
 
     Parameters
     ----------
+    outputs : zarr group to write -> its image ids; a block holds images of one group only
     name : of the array, float32 (image_ids, *row_shape); the group also gets `image_id`
     read : gives a block's raw material from its ids; the next block is read while one is computed
     compute : gives a block's rows, float32 (block, *row_shape), from its raw material
@@ -82,7 +82,11 @@ def stream_rows(
         if a row is not finite
     """
     size = state.settings["block"]
-    blocks = [list(image_ids[first : first + size]) for first in range(0, len(image_ids), size)]
+    blocks = [
+        list(image_ids[first : first + size])
+        for image_ids in outputs.values()
+        for first in range(0, len(image_ids), size)
+    ]
     open_blocks = [index for index in range(len(blocks)) if not state.finished(index)]
     if len(open_blocks) < len(blocks):
         print(f"{len(blocks) - len(open_blocks)} of {len(blocks)} blocks were finished before")
@@ -93,7 +97,10 @@ def stream_rows(
         _check_finite(rows, blocks[index], name)
         with whole(state.portion(index)) as temporary, open(temporary, "wb") as stream:
             np.save(stream, rows, allow_pickle=False)
-    _gather(out, state, name, image_ids, row_shape, len(blocks), attributes)
+    portions = iter(range(len(blocks)))
+    for out, image_ids in outputs.items():
+        mine = [next(portions) for _ in range(0, len(image_ids), size)]
+        _gather(out, state, name, image_ids, row_shape, mine, attributes)
     state.close()
 
 
@@ -128,7 +135,7 @@ def _gather(
     name: str,
     image_ids: Sequence[str],
     row_shape: tuple[int, ...],
-    n_blocks: int,
+    portions: Sequence[int],
     attributes: dict[str, Any],
 ) -> None:
     import zarr
@@ -138,7 +145,7 @@ def _gather(
         group = zarr.open_group(str(temporary), mode="a")
         target = create_array(group, name, (len(image_ids), *row_shape), "float32")
         first = 0
-        for index in range(n_blocks):
+        for index in portions:
             rows = np.load(state.portion(index), allow_pickle=False)
             target[first : first + len(rows)] = rows
             first += len(rows)

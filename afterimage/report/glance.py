@@ -60,7 +60,7 @@ def glance_chart(
     name = f"{'-'.join(gallery.subject)}-grid"
     for path in (folder / "thumbs" / f"{name}.png", folder.parent / "figures" / f"{name}.png"):
         path.parent.mkdir(parents=True, exist_ok=True)
-        grid.save(path, "PNG", optimize=True)
+        grid.save(path, "PNG")
     caption = (
         f"{', '.join(gallery.subject)}: {len(ids)} of {len(gallery.image_ids)} test images, at "
         "even ranks of the best decoder's score from its best (left) to its worst (right); first "

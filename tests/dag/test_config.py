@@ -102,15 +102,15 @@ def job_counts(output: str) -> dict[str, int]:
         (
             "nsd",
             {
-                "read_betas": 3 * 37,
+                "read_betas": 37,
                 "train_decoder": 6,
                 "reconstruct_images": 7 * 4,
-                "score_latents": 3,
+                "score_latents": 1,
             },
         ),
         (
             "things",
-            {"read_betas": 3, "train_decoder": 6, "reconstruct_images": 7, "score_latents": 3},
+            {"read_betas": 1, "train_decoder": 6, "reconstruct_images": 7, "score_latents": 1},
         ),
     ],
 )

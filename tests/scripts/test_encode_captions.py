@@ -1,4 +1,4 @@
-"""encode_captions: the mean over all captions of each image of one split."""
+"""encode_captions: the mean over all captions of each image, split by split."""
 
 import numpy as np
 import pandas as pd
@@ -29,11 +29,10 @@ def job(tmp_path, monkeypatch):
         "n_tokens": N_TOKENS,
     }
 
-    def run(out="c.zarr", execution=EXECUTION, **changes):
+    def run(out="c.zarr", splits=("train",), execution=EXECUTION, **changes):
         encode_captions.main(
             str(tmp_path / "trials.parquet"),
-            str(tmp_path / out),
-            "train",
+            {split: str(tmp_path / (out if split == "train" else split + out)) for split in splits},
             cfg | changes,
             execution,
             str(tmp_path / "state"),
@@ -63,6 +62,16 @@ def test_captions_are_averaged_whatever_their_number(job):
         with torch.no_grad():
             each = [encoder(torch.tensor([row])).last_hidden_state[0].numpy() for row in tokens]
         assert np.allclose(c, np.mean(each, axis=0), atol=1e-5)
+
+
+def test_poisoned_test_captions_change_no_training_embedding(job):
+    for number, name in enumerate(IDS):
+        job.dataset.texts[name] = ["a thing", f"a thing of kind {number}"]
+    before, test = job("one.zarr", ("train", "test")), read_arrays(job.folder / "testone.zarr")
+    job.dataset.texts["4"] = ["a thing of kind 1", "a thing of kind 2", "poison"]
+    after = job("two.zarr", ("train", "test"))
+    assert before["c"].tobytes() == after["c"].tobytes()
+    assert not np.array_equal(test["c"], read_arrays(job.folder / "testtwo.zarr")["c"])
 
 
 def test_an_interrupted_job_goes_on(job, monkeypatch):

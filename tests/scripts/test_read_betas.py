@@ -1,4 +1,4 @@
-"""read_betas takes one split's rows of the raw file, and nothing of the others."""
+"""read_betas gives each split its own rows of the raw file, and nothing of the others."""
 
 import numpy as np
 import pandas as pd
@@ -8,6 +8,7 @@ from afterimage.stores import read_arrays, write_table
 from workflow_scripts.read_betas import main
 
 N_TRIALS, N_VOXELS = 24, 6
+SPLITS = ("train", "validation", "test")
 LOWER, HIGHER = [0, 1, 2, 4], [3, 5]
 
 
@@ -58,13 +59,13 @@ CFG = {
 
 
 def read(folder, split: str, part: str = "all") -> dict[str, np.ndarray]:
-    out = folder / f"{split}-{part}.zarr"
+    outputs = {name: str(folder / f"{name}-{part}.zarr") for name in SPLITS}
     cfg = {**CFG, "root": str(folder / "raw")}
-    main(str(folder / "trials.parquet"), str(out), cfg, "p1", split, part, 0)
-    return read_arrays(out)
+    main(str(folder / "trials.parquet"), outputs, cfg, "p1", part, 0)
+    return read_arrays(outputs[split])
 
 
-@pytest.mark.parametrize("split", ["train", "validation", "test"])
+@pytest.mark.parametrize("split", SPLITS)
 def test_rows_and_voxels_of_one_split(raw, split):
     folder, responses, table = raw
     rows = np.flatnonzero(table["split"] == split)
