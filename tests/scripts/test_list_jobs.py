@@ -1,5 +1,6 @@
 """The list of jobs is Snakemake's own, finished or not."""
 
+from base64 import urlsafe_b64encode
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,20 @@ def test_every_job_of_the_demo_is_listed_with_its_files(tmp_path, monkeypatch):
             wildcards["target"] == "image"
         )
     assert not (tmp_path / "jobs.json.config.json").exists()
+
+
+def test_outputs_of_jobs_that_run_at_the_same_time_are_no_hindrance(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    begun = "results/demo-nsd/subj01/trials.parquet"
+    (tmp_path / begun).parent.mkdir(parents=True)
+    (tmp_path / begun).touch()
+    # How Snakemake remembers a job in progress, or one that was interrupted.
+    marks = tmp_path / ".snakemake" / "incomplete"
+    marks.mkdir(parents=True)
+    (marks / urlsafe_b64encode(begun.encode()).decode()).touch()
+    out = tmp_path / "jobs.json"
+    main(str(out), str(ROOT / "Snakefile"), CONFIG, ["results/tables/latent_mse.csv"])
+    assert any(begun in job["outputs"] for job in stores.read_json(out))
 
 
 def test_a_config_that_does_not_run_is_an_error(tmp_path, monkeypatch):
