@@ -100,8 +100,15 @@ def _check_decoders(config: Mapping[str, Any]) -> None:
 def _check_methods(config: Mapping[str, Any]) -> None:
     from afterimage.methods import FROM_BEST, METHODS
 
-    methods = config["run"]["methods"]
-    _known("run.methods", methods, [*METHODS], "a known method")
+    methods, external = config["run"]["methods"], config["external"]
+    _known("run.methods", methods, [*METHODS, *external], "a known method")
+    for name, pictures in external.items():
+        if name in METHODS:
+            raise InputError("external", "a name of its own", f"{name!r}, a method of ours")
+        _known(f"external.{name}", pictures, config["datasets"])
+        for dataset, folders in pictures.items():
+            subjects = config["datasets"][dataset]["subjects"]
+            _known(f"external.{name}.{dataset}", folders, subjects, "a subject of the dataset")
     for target in TARGETS:
         if "linear" in methods and "linear" not in config["decoders"][target]:
             raise InputError(

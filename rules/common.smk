@@ -32,6 +32,7 @@ TARGET_DECODERS = [
     for name in config["run"]["decoders"][target]
 ]
 METHODS = config["run"]["methods"]
+EXTERNAL = config["external"]
 
 
 wildcard_constraints:
@@ -148,8 +149,17 @@ def candidates_of(target):
     return config["selection"]["candidates"][target]
 
 
-def shards_of(dataset):
-    n_shards = settings_of(dataset).get("shards", 1)
+def methods_of(dataset, subject):
+    """The run's methods; another system's where it made pictures of this subject."""
+    return [
+        name
+        for name in METHODS
+        if name not in EXTERNAL or subject in EXTERNAL[name].get(dataset, {})
+    ]
+
+
+def shards_of(dataset, method):
+    n_shards = 1 if method in EXTERNAL else settings_of(dataset).get("shards", 1)
     return [f"shard{index + 1}of{n_shards}" for index in range(n_shards)]
 
 

@@ -35,8 +35,10 @@ rule train_decoder:
 
 
 rule predict_latents:
-    """Predict the latents of every image of the three splits with one decoder."""
+    """Predict every image's latents with one decoder, and from halves of the test repeats."""
     input:
+        trials="results/{dataset}/{subject}/trials.parquet",
+        betas=split_betas("test"),
         model="results/{dataset}/{subject}/decoders/{target}-{decoder}/model.json",
         weights="results/{dataset}/{subject}/decoders/{target}-{decoder}/model.safetensors",
         responses_train=responses_for("train"),
@@ -51,6 +53,12 @@ rule predict_latents:
         ),
         test=directory(
             "results/{dataset}/{subject}/predictions/{target}-{decoder}.test.zarr"
+        ),
+        first=directory(
+            "results/{dataset}/{subject}/predictions/{target}-{decoder}-first.test.zarr"
+        ),
+        second=directory(
+            "results/{dataset}/{subject}/predictions/{target}-{decoder}-second.test.zarr"
         ),
     log:
         "results/logs/predict_latents/{dataset}-{subject}-{target}-{decoder}.log",
@@ -67,6 +75,7 @@ rule predict_latents:
         code=decoder_code_of("predict_latents.py"),
         execution=execution,
         decoder=lambda wildcards, input: str(Path(input.model).parent),
+        area=input_area,
     script:
         "../workflow_scripts/predict_latents.py"
 

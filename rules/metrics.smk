@@ -82,42 +82,49 @@ rule score_novelty:
         "../workflow_scripts/score_novelty.py"
 
 
-rule score_latents:
-    """Score every decoder's predictions, a row per image; a file for each decoder and split."""
-    input:
-        predictions=[
-            f"results/{{dataset}}/{{subject}}/predictions/{target}-{decoder}.{split}.zarr"
-            for split in SPLITS
-            for target, decoder in TARGET_DECODERS
-        ],
-        latents=[
-            f"results/{{dataset}}/{{subject}}/latents/{target}/{split}.zarr"
-            for split in SPLITS
-            for target in TARGET_ARRAYS
-        ],
-        optimal=optimal_predictions,
-    output:
-        [
-            f"results/{{dataset}}/{{subject}}/scores/latents-{target}-{decoder}.{split}.parquet"
-            for split in SPLITS
-            for target, decoder in TARGET_DECODERS
-        ],
-    log:
-        "results/logs/score_latents/{dataset}-{subject}.log",
-    benchmark:
-        "results/benchmarks/score_latents/{dataset}-{subject}.tsv"
-    conda:
-        "../envs/analysis.yaml"
-    resources:
-        mem_mb=4000,
-        runtime=20,
-    params:
-        splits=SPLITS,
-        targets=list(TARGET_ARRAYS),
-        decoders=TARGET_DECODERS,
-        code=code_of("score_latents.py"),
-    script:
-        "../workflow_scripts/score_latents.py"
+if TARGET_DECODERS:
+
+    rule score_latents:
+        """Score every decoder's predictions, a row per image; a file for each decoder and split."""
+        input:
+            predictions=[
+                f"results/{{dataset}}/{{subject}}/predictions/{target}-{decoder}.{split}.zarr"
+                for split in SPLITS
+                for target, decoder in TARGET_DECODERS
+            ],
+            latents=[
+                f"results/{{dataset}}/{{subject}}/latents/{target}/{split}.zarr"
+                for split in SPLITS
+                for target in TARGET_ARRAYS
+            ],
+            halves=[
+                f"results/{{dataset}}/{{subject}}/predictions/{target}-{decoder}-{half}.test.zarr"
+                for target, decoder in TARGET_DECODERS
+                for half in ("first", "second")
+            ],
+            optimal=optimal_predictions,
+        output:
+            [
+                f"results/{{dataset}}/{{subject}}/scores/latents-{target}-{decoder}.{split}.parquet"
+                for split in SPLITS
+                for target, decoder in TARGET_DECODERS
+            ],
+        log:
+            "results/logs/score_latents/{dataset}-{subject}.log",
+        benchmark:
+            "results/benchmarks/score_latents/{dataset}-{subject}.tsv"
+        conda:
+            "../envs/analysis.yaml"
+        resources:
+            mem_mb=4000,
+            runtime=20,
+        params:
+            splits=SPLITS,
+            targets=list(TARGET_ARRAYS),
+            decoders=TARGET_DECODERS,
+            code=code_of("score_latents.py"),
+        script:
+            "../workflow_scripts/score_latents.py"
 
 
 rule score_images:

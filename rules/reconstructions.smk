@@ -27,6 +27,31 @@ rule compose_method:
         "../workflow_scripts/compose_method.py"
 
 
+rule import_pictures:
+    """List the pictures that another system made, as a shard of our own."""
+    input:
+        trials="results/{dataset}/{subject}/trials.parquet",
+    output:
+        directory("results/{dataset}/{subject}/reconstructions/{method}/shard1of1"),
+    log:
+        "results/logs/import_pictures/{dataset}-{subject}-{method}.log",
+    benchmark:
+        "results/benchmarks/import_pictures/{dataset}-{subject}-{method}.tsv"
+    wildcard_constraints:
+        method="|".join(EXTERNAL) or "none",
+    conda:
+        "../envs/analysis.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        folder=external_folder,
+        stamp=external_stamp,
+        code=code_of("import_pictures.py"),
+    script:
+        "../workflow_scripts/import_pictures.py"
+
+
 rule reconstruct_images:
     """Sample pictures for one shard of a method's test images."""
     input:
@@ -42,6 +67,7 @@ rule reconstruct_images:
     benchmark:
         "results/benchmarks/reconstruct_images/{dataset}-{subject}-{method}-{shard}of{n_shards}.tsv"
     wildcard_constraints:
+        method="|".join(methods.METHODS),
         shard="[0-9]+",
         n_shards="[0-9]+",
     conda:

@@ -12,8 +12,8 @@ rule render_report:
         reconstructions=[
             f"results/{dataset}/{subject}/reconstructions/{method}/{shard}"
             for dataset, subject in subjects()
-            for method in METHODS
-            for shard in shards_of(dataset)
+            for method in methods_of(dataset, subject)
+            for shard in shards_of(dataset, method)
         ],
         image_scores=image_score_files(),
         latent_scores=latent_score_files(),
@@ -25,7 +25,7 @@ rule render_report:
             "responses/lower/train.zarr", "responses/higher/train.zarr"
         ),
         novelty=for_each_subject("scores/novelty.parquet"),
-        leak_proof="results/leak_proof.json",
+        leak_proof="results/leak_proof.json" if trains() else [],
     output:
         "results/report/index.html",
     log:

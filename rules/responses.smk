@@ -51,7 +51,7 @@ rule extract_responses:
     """Normalise per voxel by training statistics and average the repeats of held-out images."""
     input:
         trials="results/{dataset}/{subject}/trials.parquet",
-        betas=betas_of,
+        betas=split_betas(None),
         training=training_responses,
     output:
         lower=directory("results/{dataset}/{subject}/responses/lower/{split}.zarr"),

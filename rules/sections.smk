@@ -49,9 +49,15 @@ def response_settings(wildcards):
     return ordered({**config["responses"], "train_samples": train_samples})
 
 
-def betas_of(wildcards):
-    folder = f"results/{wildcards.dataset}/{wildcards.subject}/betas/{wildcards.split}"
-    return [f"{folder}/{part}.zarr" for part in parts_of(wildcards)]
+def split_betas(split):
+    """The stores of one split's trials, or of the job's own split."""
+
+    def paths(wildcards):
+        folder = f"results/{wildcards.dataset}/{wildcards.subject}/betas"
+        own = split or wildcards.split
+        return [f"{folder}/{own}/{part}.zarr" for part in parts_of(wildcards)]
+
+    return paths
 
 
 def training_responses(wildcards):
@@ -114,6 +120,10 @@ def input_responses(target, split):
         return f"{folder}/{area}/{split}.zarr"
 
     return path
+
+
+def input_area(wildcards):
+    return settings_of(wildcards.dataset)["inputs"][wildcards.target]
 
 
 def responses_for(split):
@@ -195,6 +205,25 @@ def sampling_settings(wildcards):
     )
 
 
+def external_folder(wildcards):
+    """Where another system's pictures of a subject are; a missing folder ends the run at once."""
+    folder = Path(EXTERNAL[wildcards.method][wildcards.dataset][wildcards.subject])
+    if not folder.is_dir():
+        where = f"external.{wildcards.method}.{wildcards.dataset}.{wildcards.subject}"
+        problem = InputError(where, "a folder of PNGs", f"no folder {folder}")
+        raise WorkflowError(str(problem))
+    return str(folder)
+
+
+def external_stamp(wildcards):
+    """Names, sizes and times of another system's pictures: changed ones are listed anew."""
+    files = sorted(Path(external_folder(wildcards)).glob("*.png"))
+    facts = [
+        (file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in files
+    ]
+    return sha256(repr(facts).encode()).hexdigest()[:16]
+
+
 # metrics.smk
 
 
@@ -210,7 +239,8 @@ def image_score_settings(wildcards):
 
 def shards_for(wildcards):
     folder = f"results/{wildcards.dataset}/{wildcards.subject}/reconstructions/{wildcards.method}"
-    return [f"{folder}/{shard}" for shard in shards_of(wildcards.dataset)]
+    shards = shards_of(wildcards.dataset, wildcards.method)
+    return [f"{folder}/{shard}" for shard in shards]
 
 
 def latent_score_files():
@@ -226,7 +256,7 @@ def image_score_files():
     return [
         f"results/{dataset}/{subject}/scores/images-{method}.parquet"
         for dataset, subject in subjects()
-        for method in METHODS
+        for method in methods_of(dataset, subject)
     ]
 
 
@@ -352,7 +382,15 @@ def report_settings():
     )
 
 
+def trains():
+    """Whether this run decodes anything: it need not, to score other systems' pictures."""
+    return bool(TARGET_DECODERS or {"linear", *methods.FROM_BEST} & set(METHODS))
+
+
 def for_each_subject(*names):
+    """Files of the subjects that are decoded."""
+    if not trains():
+        return []
     return [
         f"results/{dataset}/{subject}/{name}"
         for dataset, subject in subjects()

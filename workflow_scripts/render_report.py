@@ -67,7 +67,7 @@ if "snakemake" in globals():
             snakemake.params.cfg,
             snakemake.params.results,
             **{name: list(given.get(name, [])) for name in names},
-            leak_proof=given.get("leak_proof"),
+            leak_proof=given.get("leak_proof") or None,
             provenance=given.get("provenance"),
             benchmarks=snakemake.params.get("benchmarks"),
             threads=snakemake.threads,

@@ -24,8 +24,8 @@ def main(
     target : `image` or `text`
     identity : dataset, subject, decoder and split (and seed), repeated in every row
     optimal : predictions of the best possible decoder for the same images, where it is known
-    halves : two stores of predictions from the two halves of each image's repeats, made by
-        predict_halves
+    halves : two stores of predictions from the two halves of each image's repeats, with no rows
+        where none was repeated
     """
     import numpy as np
     import pandas as pd
@@ -67,6 +67,8 @@ def _read_halves(halves: list[str] | None, name: str):
     if not halves:
         return None
     one, other = (read_arrays(path, name, "image_id") for path in halves)
+    if not len(one[name]):
+        return None
     rows = positions(one["image_id"], other["image_id"], halves[1])
     return one[name], other[name][rows], read_attributes(halves[0])["lengthening"]
 
@@ -81,7 +83,10 @@ if "snakemake" in globals():
         given, targets = snakemake.input, snakemake.params.targets
         latents = dict(zip(product(snakemake.params.splits, targets), given.latents, strict=True))
         optimal = dict(zip(targets, given.get("optimal", []), strict=False))
-        jobs = product(snakemake.params.splits, snakemake.params.decoders)
+        decoders = [tuple(pair) for pair in snakemake.params.decoders]
+        pairs = zip(given.halves[::2], given.halves[1::2], strict=True)
+        halves = dict(zip(decoders, map(list, pairs), strict=True))
+        jobs = product(snakemake.params.splits, decoders)
         files = zip(jobs, given.predictions, snakemake.output, strict=True)
         for (split, (target, decoder)), predictions, out in files:
             main(
@@ -92,4 +97,5 @@ if "snakemake" in globals():
                 target=target,
                 identity={"decoder": decoder, "split": split, **snakemake.wildcards},
                 optimal=optimal.get(target) if split == "test" else None,
+                halves=halves[target, decoder] if split == "test" else None,
             )

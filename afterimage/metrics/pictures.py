@@ -9,7 +9,8 @@ import numpy as np
 from afterimage.errors import InputError
 from afterimage.stores import read_table
 
-SHOWN = 20
+EXTRA = "extra.txt"
+"""In a folder with a manifest: names of pictures that were left out of it."""
 
 
 @dataclass
@@ -95,6 +96,8 @@ def _from_manifest(folder: Path, manifest: Path, found: Reconstructions) -> None
         _add(found, str(name), int(sample), path)
     unlisted = sorted(path.name for path in folder.glob("*.png") if path.name not in listed)
     found.extra += unlisted
+    if (folder / EXTRA).is_file():
+        found.extra += (folder / EXTRA).read_text().splitlines()
 
 
 def _from_names(folder: Path, wanted: set[str], found: Reconstructions) -> None:

@@ -29,6 +29,9 @@ TRUTH = re.compile(r"(^|/)truth(/|$)")
 
 TRAINED = re.compile(r"(^|/)decoders(/|$)|(^|/)graph\.zarr$")
 SELECTED = re.compile(r"(^|/)selected\.json$")
+ELSEWHERE = "import_pictures"
+"""The rule whose pictures another system made: nothing can be proved of them."""
+
 GENERATED = re.compile(r"(^|/)reconstructions(/|$)")
 MADE_HERE = re.compile(
     r"(^|/)(betas/(train|validation|test)|responses/(lower|higher)|latents/(image|text)"
@@ -147,12 +150,14 @@ def leak_proof(jobs: Sequence[Job]) -> dict[str, Any]:
 
     Returns
     -------
-    dict for JSON: `holds`; `jobs` and `files` looked at; `training` with the numbers of training
-    and selection jobs and their `violations`; `methods`, a list with, for each dataset, subject
-    and method: `holds`, `sees` in words, numbers of `generation_jobs`, and among their ancestors
-    of `ancestor_jobs`, `ancestor_files`, `training_jobs`, `selection_jobs`, `test_files` by kind,
-    `mixed_sources`, and `violations`, each with its job, file, reason and path of files;
-    `mixed_readers`, the rules that read mixed sources and how many jobs each has
+    dict for JSON: `holds`; `jobs` and `files` looked at; `training` with the numbers of
+    training and selection jobs and their `violations`; `methods`, a list with, for each
+    dataset, subject and method that this workflow generates: `holds`, `sees` in words, numbers
+    of `generation_jobs`, and among their ancestors of `ancestor_jobs`, `ancestor_files`,
+    `training_jobs`, `selection_jobs`, `test_files` by kind, `mixed_sources`, and `violations`,
+    each with its job, file, reason and path of files; `elsewhere`, methods whose pictures other
+    systems made, of which nothing is proved; `mixed_readers`, the rules that read mixed sources
+    and how many jobs each has
     """
     graph = _Graph(jobs)
     learned = [job for job in jobs if _makes(job, TRAINED) or _makes(job, SELECTED)]
@@ -174,6 +179,7 @@ def leak_proof(jobs: Sequence[Job]) -> dict[str, Any]:
             "violations": leaked,
         },
         "methods": methods,
+        "elsewhere": sorted({job.wildcards["method"] for job in jobs if job.rule == ELSEWHERE}),
         "mixed_readers": dict(sorted(readers.items())),
     }
 
@@ -185,7 +191,7 @@ def _is_mixed(path: str) -> bool:
 def _by_method(jobs: Sequence[Job]) -> dict[tuple[str, str, str], list[Job]]:
     groups: dict[tuple[str, str, str], list[Job]] = {}
     for job in jobs:
-        if _makes(job, GENERATED):
+        if _makes(job, GENERATED) and job.rule != ELSEWHERE:
             key = tuple(job.wildcards.get(name, "") for name in ("dataset", "subject", "method"))
             groups.setdefault(key, []).append(job)  # type: ignore[arg-type]
     return groups
@@ -251,6 +257,7 @@ def lines(proof: Mapping[str, Any]) -> list[str]:
             f"{entry['generation_jobs']} generation, {entry['training_jobs']} training and "
             f"{entry['selection_jobs']} selection jobs, {entry['ancestor_files']} ancestor files)"
         )
+    said += [f"{name}: made elsewhere, nothing is proved of it" for name in proof["elsewhere"]]
     every = [*proof["training"]["violations"]]
     every += [violation for entry in proof["methods"] for violation in entry["violations"]]
     once = {(leak["job"], leak["file"]): leak for leak in every}

@@ -34,6 +34,9 @@ def read_proof(path: str | None, simulated: Mapping[str, bool]) -> Proof | None:
         f"images only ({_readers(proof['mixed_readers'])}), which tests check by poisoning the "
         "test content.",
     ]
+    if elsewhere := proof.get("elsewhere"):
+        named = ", ".join(method_name(name) for name in elsewhere)
+        lines.append(f"Made by other systems, and not covered by this proof: {named}.")
     every = [*training["violations"]]
     every += [violation for method in proof["methods"] for violation in method["violations"]]
     said = dict.fromkeys(

@@ -1,11 +1,14 @@
 """The whole workflow on the small configuration, from raw files to tables and a page."""
 
 import json
+import shutil
 import subprocess
 from pathlib import Path
 
 import pandas as pd
 import pytest
+import yaml
+from PIL import Image
 
 ROOT = Path(__file__).parents[2]
 
@@ -70,3 +73,99 @@ def test_every_job_has_a_log_and_a_timing(finished):
 def test_a_second_run_has_nothing_to_do(finished, snakemake):
     done = run(snakemake, finished, "-n")
     assert "Nothing to be done" in done.stdout + done.stderr
+
+
+@pytest.fixture(scope="module")
+def compared(finished, snakemake, tmp_path_factory):
+    """The same run with a folder of pictures from elsewhere: best's, and some that do not fit."""
+    theirs = tmp_path_factory.mktemp("theirs")
+    best = finished / "results/demo-nsd/subj01/reconstructions/best/shard1of1"
+    listed = pd.read_csv(best / "manifest.csv", dtype=str).sort_values("image_id")
+    ids = listed.image_id.tolist()
+    for image_id, file in zip(ids[1:], listed.file[1:], strict=True):
+        shutil.copy(best / file, theirs / f"{image_id}.png")
+    with Image.open(theirs / f"{ids[-1]}.png") as picture:
+        picture.resize((64, 48)).save(theirs / f"{ids[-1]}.png")
+    shutil.copy(best / listed.file.iloc[0], theirs / "no_such_image.png")
+    overlay = {
+        "run": {"methods": ["best", "shuffled", "oracle", "their_method"]},
+        "external": {"their_method": {"demo-nsd": {"subj01": str(theirs)}}},
+    }
+    (finished / "overlay.yaml").write_text(yaml.safe_dump(overlay))
+    files = ["--configfile", str(ROOT / "config/test.yaml"), str(finished / "overlay.yaml")]
+    command = [snakemake, "--snakefile", str(ROOT / "Snakefile"), "--cores", "2", *files]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=finished)
+    assert done.returncode == 0, done.stderr[-5000:]
+    return finished, ids, done.stdout + done.stderr
+
+
+def test_pictures_from_elsewhere_need_no_decoders(compared, snakemake, tmp_path):
+    folder = compared[0]
+    overlay = yaml.safe_load((folder / "overlay.yaml").read_text())
+    overlay["run"] = {
+        "datasets": ["demo-nsd"],
+        "decoders": {"image": [], "text": []},
+        "methods": ["their_method"],
+    }
+    (tmp_path / "overlay.yaml").write_text(yaml.safe_dump(overlay))
+    files = ["--configfile", str(ROOT / "config/test.yaml"), str(tmp_path / "overlay.yaml")]
+    command = [snakemake, "--snakefile", str(ROOT / "Snakefile"), "--cores", "2", *files]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr[-5000:]
+    assert "encode_images" not in done.stdout + done.stderr
+    tables = [
+        pd.read_csv(place / "results/tables/image_metrics.csv").query("method == 'their_method'")
+        for place in (folder, tmp_path)
+    ]
+    assert len(tables[0]) > 0
+    pd.testing.assert_frame_equal(*(table.reset_index(drop=True) for table in tables))
+
+
+def test_pictures_from_elsewhere_are_scored_like_ours(compared):
+    folder, ids, said = compared
+    scores = {
+        method: pd.read_parquet(folder / f"results/demo-nsd/subj01/scores/images-{method}.parquet")
+        for method in ("best", "their_method")
+    }
+    same = ids[1:-1]
+    values = {
+        method: table[(table.metric == "lpips_alex") & table.image_id.isin(same)]
+        .sort_values("image_id")
+        .value.to_numpy()
+        for method, table in scores.items()
+    }
+    assert len(values["best"]) == len(same)
+    assert values["their_method"] == pytest.approx(values["best"], rel=1e-6)
+    images = pd.read_csv(folder / "results/tables/image_metrics.csv")
+    theirs = images.query("method == 'their_method' and protocol == 'report' and metric == 'pcc'")
+    assert theirs.dataset.tolist() == ["demo-nsd"]
+    assert theirs.n_images.tolist() == [len(ids) - 1]
+    paired = pd.read_csv(folder / "results/tables/comparisons.csv")
+    assert "their_method" in set(paired.method) | set(paired.reference)
+    assert "their method" in (folder / "results/report/index.html").read_text()
+    assert "reconstruct_images" not in said
+    assert "train_decoder" not in said
+
+
+def test_what_is_missing_extra_or_of_another_size_is_named(compared):
+    folder, ids, _ = compared
+    remarks = folder / "results/demo-nsd/subj01/scores/images-their_method.remarks.txt"
+    lines = remarks.read_text().splitlines()
+    assert lines[0] == f"missing: no picture for image {ids[0]}"
+    assert lines[1] == "extra: no_such_image.png is no image of the test set, left out"
+    assert lines[2].startswith(f"resized: {ids[-1]}.png is 64x48")
+    proof = json.loads((folder / "results/leak_proof.json").read_text())
+    assert proof["elsewhere"] == ["their_method"]
+    assert "their_method" not in {entry["method"] for entry in proof["methods"]}
+
+
+def test_a_ceiling_from_the_repeats_is_above_what_was_reached(finished):
+    latents = pd.read_csv(finished / "results/tables/latent_mse.csv")
+    keys = ["dataset", "target", "decoder"]
+    test = latents[(latents.split == "test")].set_index(keys)
+    ridge = test.xs("linear", level="decoder", drop_level=False)
+    r = ridge[ridge.score == "r"].value
+    ceiling = ridge[ridge.score == "r_ceiling"].value
+    assert len(ceiling) == 4
+    assert (ceiling[r.index] > 0).all()
+    assert (ceiling <= 1).all()
