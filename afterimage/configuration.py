@@ -101,14 +101,12 @@ def _check_methods(config: Mapping[str, Any]) -> None:
     from afterimage.methods import FROM_BEST, METHODS
 
     methods, external = config["run"]["methods"], config["external"]
+    taken = sorted({*METHODS} & {*external})
+    if taken:
+        raise InputError("external", "a name of its own", f"{taken[0]!r}, a method of ours")
     _known("run.methods", methods, [*METHODS, *external], "a known method")
-    for name, pictures in external.items():
-        if name in METHODS:
-            raise InputError("external", "a name of its own", f"{name!r}, a method of ours")
-        _known(f"external.{name}", pictures, config["datasets"])
-        for dataset, folders in pictures.items():
-            subjects = config["datasets"][dataset]["subjects"]
-            _known(f"external.{name}.{dataset}", folders, subjects, "a subject of the dataset")
+    for name in set(methods) & set(external):
+        _check_external(config, name)
     for target in TARGETS:
         if "linear" in methods and "linear" not in config["decoders"][target]:
             raise InputError(
@@ -121,6 +119,16 @@ def _check_methods(config: Mapping[str, Any]) -> None:
             raise InputError(
                 f"selection.candidates.{target}", "at least one decoder to select from", "none"
             )
+
+
+def _check_external(config: Mapping[str, Any], name: str) -> None:
+    """The datasets and subjects that another system made pictures for."""
+    datasets, pictures = config["datasets"], config["external"][name]
+    _known(f"external.{name}", pictures, datasets)
+    for dataset in set(pictures) & set(config["run"]["datasets"]):
+        subjects = datasets[dataset]["subjects"]
+        where = f"external.{name}.{dataset}"
+        _known(where, pictures[dataset], subjects, "a subject of the dataset")
 
 
 def _well_named(where: str, name: str, pattern: re.Pattern[str]) -> None:

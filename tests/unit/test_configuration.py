@@ -59,8 +59,9 @@ def small() -> dict:
         "run": {
             "datasets": ["nsd", "things", "mine"],
             "decoders": {"image": ["linear", "gcn"], "text": ["linear"]},
-            "methods": ["linear", "best", "oracle"],
+            "methods": ["linear", "best", "oracle", "theirs"],
         },
+        "external": {"theirs": {"things": {"sub-01": "pictures"}}},
         "datasets": {"nsd": nsd, "things": things, "mine": mine},
         "decoders": {
             "image": {"linear": {"kind": "linear"}, "gcn": {"kind": "gcn"}},
@@ -107,6 +108,9 @@ MISTAKES = [
     ("selection.candidates.image", ["gnc"], "selection.candidates.image: .* mean 'gcn'"),
     ("selection.candidates.text", [], "selection.candidates.text: .* at least one decoder"),
     ("run.methods", ["liner"], "run.methods: .* did you mean 'linear'"),
+    ("external", {"best": {}}, "external: .* a name of its own, found 'best'"),
+    ("external.theirs", {"thing": {}}, "external.theirs: .* did you mean 'things'"),
+    ("external.theirs.things", {"sub-02": "x"}, "external.theirs.things: .* mean 'sub-01'"),
     ("decoders.image.gcn.kind", "gnc", "decoders.image.gcn.kind: .* did you mean 'gcn'"),
     ("decoders.image.gcn.widht", 8, "decoders.image.gcn: .* 'widht'. did you mean 'width'"),
     ("decoders.image.gcn.width", "wide", "decoders.image.gcn.width: .* type int"),
