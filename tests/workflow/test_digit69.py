@@ -24,7 +24,7 @@ def finished(real_data, snakemake, tmp_path_factory) -> Path:
     entry = convert(real_data / "fmri/digit69/digit69_28x28.mat", folder / "raw")
     if not os.environ.get("AFTERIMAGE_ALL_SPLITS"):
         entry["subjects"] = entry["subjects"][:1]
-    overlay = {"run": {"datasets": ["digit69"]}, "datasets": {"digit69": entry}, **SETTINGS}
+    overlay = {"datasets": {"digit69": entry}, **SETTINGS}
     (folder / "digit69.yaml").write_text(yaml.safe_dump(overlay))
     command = [snakemake, "--snakefile", str(ROOT / "Snakefile"), "--cores", "2"]
     command += ["--configfile", str(ROOT / "config/test.yaml"), str(folder / "digit69.yaml")]
@@ -36,6 +36,12 @@ def finished(real_data, snakemake, tmp_path_factory) -> Path:
 # Eighty trials are few for networks that are made for a quick test: ridge is a candidate too, and
 # validation decides. A digit is no scene: the small generator may only touch up what was decoded.
 SETTINGS = {
+    "run": {
+        "datasets": ["digit69"],
+        "decoders": {"image": ["linear", "gcn"], "text": ["linear", "cnn"]},
+        "methods": ["linear", "best", "shuffled", "oracle"],
+    },
+    "decoders": {"text": {"cnn": {"hidden": [32, 32], "epochs": 3}}},
     "selection": {"candidates": {"image": ["linear", "gcn"], "text": ["linear", "cnn"]}},
     "reconstruction": {"steps": 10, "strength": 0.2, "guidance": 1.0, "resolution": 128},
 }
