@@ -7,14 +7,18 @@ CORES ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
 # Without a GPU the jobs that would take one run side by side on the processor's cores.
 GPUS ?= $(shell nvidia-smi -L >/dev/null 2>&1 && echo 1 || echo $(CORES))
 
-.PHONY: demo test test-browser lint setup status clean
+.PHONY: demo test test-demo test-browser lint setup status clean
 
 demo: setup
 	$(BIN)/snakemake --cores $(CORES) --resources gpu=$(GPUS)
 	@echo "Open results/report/index.html"
 
 test: setup
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(CORES) --dist loadfile -m "not browser"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(CORES) --dist loadfile -m "not browser and not demo"
+
+# What the demo must show, read off its results: make demo first.
+test-demo: setup
+	$(BIN)/python -m pytest tests/demo
 
 # The page in a real browser: needs chromium (Debian: apt-get install chromium).
 test-browser: setup

@@ -1,0 +1,79 @@
+"""The proof is of the rules as they are: rules that leak are found out, with the path."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+
+from afterimage.errors import InputError
+from workflow_scripts import leak_proof, list_jobs
+
+ROOT = Path(__file__).parents[2]
+TABLES = ["results/tables/latent_mse.csv", "results/tables/image_metrics.csv"]
+
+LEAKS = {
+    "a decoder learns from test latents": (
+        "decoders.smk",
+        'latents_train="results/{dataset}/{subject}/latents/{target}/train.zarr"',
+        'latents_train="results/{dataset}/{subject}/latents/{target}/test.zarr"',
+        "latents/.*/test.zarr",
+    ),
+    "a decoder stops by test responses": (
+        "decoders.smk",
+        'rule train_decoder:\n    """Fit one decoder of one target; validation images decide when '
+        'it stops."""\n    input:\n        responses_train=responses_for("train"),\n'
+        '        responses_validation=responses_for("validation"),',
+        'rule train_decoder:\n    """Fit one decoder of one target; validation images decide when '
+        'it stops."""\n    input:\n        responses_train=responses_for("train"),\n'
+        '        responses_validation=responses_for("test"),',
+        "responses/.*/test.zarr",
+    ),
+    "selection reads test scores": (
+        "decoders.smk",
+        "    input:\n        candidate_model_files,\n",
+        "    input:\n        candidate_model_files,\n"
+        '        "results/{dataset}/{subject}/scores/latents-image-linear.test.parquet",\n',
+        "scores/latents-image-linear.test.parquet",
+    ),
+    "best sees the true latents": (
+        "reconstructions.smk",
+        "        selected=method_selection,\n",
+        "        selected=method_selection,\n"
+        '        truth="results/{dataset}/{subject}/latents/image/test.zarr",\n',
+        "latents/image/test.zarr",
+    ),
+}
+
+
+@pytest.fixture
+def copied(tmp_path, monkeypatch) -> Path:
+    """The workflow's own files, to be edited; the package and the models are those of here."""
+    for name in ("rules", "schemas", "config", "workflow_scripts"):
+        shutil.copytree(ROOT / name, tmp_path / name)
+    for name in ("Snakefile", "config.yaml"):
+        shutil.copy(ROOT / name, tmp_path / name)
+    for name in ("afterimage", "resources", "envs"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def prove(folder: Path) -> None:
+    config = yaml.safe_load((folder / "config.yaml").read_text())
+    list_jobs.main(str(folder / "jobs.json"), str(folder / "Snakefile"), config, TABLES)
+    leak_proof.main(str(folder / "jobs.json"), str(folder / "proof.json"))
+
+
+def test_the_rules_as_they_are_hold(copied):
+    prove(copied)
+
+
+@pytest.mark.parametrize("name", LEAKS)
+def test_a_leak_is_named_with_its_path(copied, name):
+    file, text, leak, said = LEAKS[name]
+    rules = copied / "rules" / file
+    assert rules.read_text().count(text) == 1
+    rules.write_text(rules.read_text().replace(text, leak))
+    with pytest.raises(InputError, match=said):
+        prove(copied)
