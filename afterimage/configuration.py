@@ -147,6 +147,7 @@ def _check_dataset(config: Mapping[str, Any], name: str) -> None:
         _well_named(f"{where}.subjects", subject, SUBJECT)
     _known(f"{where}.format", [settings["format"]], REGION_KEYS, "a known format")
     _check_format(settings, where)
+    _check_folds(settings["split"], f"{where}.split")
     for target in TARGETS:
         _known(f"{where}.inputs.{target}", [settings["inputs"][target]], settings["areas"], "area")
         own = settings.get("decoders", {}).get(target, {})
@@ -176,6 +177,15 @@ def _check_format(settings: Mapping[str, Any], where: str) -> None:
                 f"{where}.split.scheme", "official, as NSD's pictures have no concepts",
                 "'concept_holdout'",
             )  # fmt: skip
+
+
+def _check_folds(split: Mapping[str, Any], where: str) -> None:
+    """Folds divide held-out concepts, and the one that is tested is among them."""
+    folds, fold = split.get("folds", 1), split.get("fold", 1)
+    if (folds, fold) != (1, 1) and split["scheme"] != "concept_holdout":
+        raise InputError(f"{where}.scheme", "concept_holdout, as folds are set", split["scheme"])
+    if fold > folds:
+        raise InputError(f"{where}.fold", f"1 to {folds}, the number of folds", str(fold))
 
 
 def _check_decoders_of(config: Mapping[str, Any], settings: Mapping[str, Any], where: str) -> None:

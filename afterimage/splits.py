@@ -2,7 +2,7 @@
 
 An image's split follows from a hash of (seed, image id) alone: never from the order of trials or
 from which other images there are, so that adding a session moves no image from one split to
-another.
+another. Where concepts are held out, it follows from the seed and from which concepts there are.
 """
 
 from __future__ import annotations
@@ -59,7 +59,8 @@ def assign_splits(
         official is train, test or, where the configuration decides, empty
     settings : `scheme` (official or concept_holdout), `validation_fraction` (of training images,
         or of training concepts under concept_holdout), `test_fraction` (of images whose official
-        split is empty)
+        split is empty); `folds` and `fold` (from 1): of the test concepts, only those of this fold
+        are held out and tested, and the others train (with 1 fold, all are held out)
     seed : chooses the validation images, and the test images where nothing official does
     what : name of the dataset and subject for messages
 
@@ -84,7 +85,10 @@ def assign_splits(
         raise InputError(what, "each trial once", f"trial {doubled.iloc[0]} more than once")
     official = _official_of_image(table, what)
     of_image = _with_test(official, settings, seed, what)
-    of_image = _with_validation(of_image, scheme, float(settings["validation_fraction"]), seed)
+    if scheme == "concept_holdout":
+        of_image = _with_concepts_held_out(of_image, settings, seed)
+    else:
+        of_image = _with_validation(of_image, float(settings["validation_fraction"]), seed)
     table["split"] = table["image_id"].map(of_image)
     table["repeat"] = table.groupby("image_id").cumcount()
     for split in SPLITS:
@@ -139,22 +143,53 @@ def _with_test(
     return {image_id: name or choose(image_id) for image_id, name in official.items()}
 
 
-def _with_validation(
-    of_image: Mapping[str, str], scheme: str, fraction: float, seed: int
-) -> dict[str, str]:
-    """Take validation images, or whole concepts, from the training images."""
-    held_out = scheme == "concept_holdout"
-    tested = {concept_of(name) for name, split in of_image.items() if held_out and split == "test"}
+def _with_validation(of_image: Mapping[str, str], fraction: float, seed: int) -> dict[str, str]:
+    """Take validation images from the training images."""
 
     def choose(image_id: str, split: str) -> str:
-        if split == "test":
-            return split
-        if held_out and concept_of(image_id) in tested:
-            return EXCLUDED
-        unit = concept_of(image_id) if held_out else image_id
-        return "validation" if hash_fraction(seed, unit) < fraction else "train"
+        return (
+            "validation" if split == "train" and hash_fraction(seed, image_id) < fraction else split
+        )
 
     return {image_id: choose(image_id, split) for image_id, split in of_image.items()}
+
+
+def _with_concepts_held_out(
+    of_image: Mapping[str, str], settings: Mapping[str, Any], seed: int
+) -> dict[str, str]:
+    """No concept in two splits: test concepts of this fold, validation concepts, the others train.
+
+    Official test images of other folds' concepts are excluded; their training images train.
+    """
+    concepts = {image_id: concept_of(image_id) for image_id in of_image}
+    tested = {concepts[image_id] for image_id, split in of_image.items() if split == "test"}
+    folds, fold = int(settings.get("folds", 1)), int(settings.get("fold", 1))
+    held_out = set(_in_hash_order(tested, seed, "fold")[fold - 1 :: folds])
+    left = {concepts[i] for i, split in of_image.items() if split == "train"} - held_out
+    # By number, not by a threshold on the hash: among a few concepts, none might fall below it.
+    n_validation = max(1, round(float(settings["validation_fraction"]) * len(left)))
+    validation = set(_in_hash_order(left, seed, "validation")[:n_validation])
+
+    def choose(image_id: str, split: str) -> str:
+        concept = concepts[image_id]
+        if split == "test":
+            return split if concept in held_out else EXCLUDED
+        if concept in held_out:
+            return EXCLUDED
+        return "validation" if concept in validation else "train"
+
+    return {image_id: choose(image_id, split) for image_id, split in of_image.items()}
+
+
+def _in_hash_order(names: set[str], seed: int, purpose: str) -> list[str]:
+    return sorted(names, key=lambda name: (hash_fraction(seed, f"{purpose}:{name}"), name))
+
+
+def name_of_scheme(settings: Mapping[str, Any]) -> str:
+    """The scheme in words for the tables: `official`, `concept_holdout` or its fold."""
+    if settings.get("folds", 1) == 1:
+        return str(settings["scheme"])
+    return f"{settings['scheme']}, fold {settings.get('fold', 1)} of {settings['folds']}"
 
 
 def count_splits(table: pd.DataFrame) -> dict[str, dict[str, int]]:

@@ -4,6 +4,7 @@ from hashlib import sha256
 
 from afterimage import decoders, methods
 from afterimage.metrics.protocols import load_protocols
+from afterimage.splits import name_of_scheme
 
 # simulate.smk
 
@@ -300,9 +301,15 @@ def table_settings():
         for name in DATASETS
         if settings_of(name)["format"] == "things"
     }
-    n_bootstrap = config["scoring"]["n_bootstrap"]
     return ordered(
-        {"categories": categories, "n_bootstrap": n_bootstrap, "seed": config["seed"]}
+        {
+            "categories": categories,
+            "n_bootstrap": config["scoring"]["n_bootstrap"],
+            "schemes": {
+                name: name_of_scheme(settings_of(name)["split"]) for name in DATASETS
+            },
+            "seed": config["seed"],
+        }
     )
 
 

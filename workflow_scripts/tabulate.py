@@ -18,7 +18,8 @@ def main(
     out_latent, out_images : `latent_mse.csv`, `image_metrics.csv`
     cfg : `n_bootstrap`, `seed`; optional `n_permutations` (9999), `compare` (methods that are
         compared with every other: best, linear) and `categories` (dataset -> {`source`: `concept`
-        from THINGS ids, or `file` with `path`, a CSV of image_id and category})
+        from THINGS ids, or `file` with `path`, a CSV of image_id and category}) and `schemes`
+        (dataset -> how its images were split, for the column `split_scheme`)
     out_latent_comparisons, out_comparisons : tables of paired differences
     """
     from afterimage.metrics import comparisons, tabulation
@@ -30,9 +31,15 @@ def main(
     tabulation.check_rows(latents, [*tabulation.LATENT_KEYS, "seed", "score", "image_id"])
     tabulation.check_rows(images, [*tabulation.IMAGE_KEYS, "seed", "sample", "image_id"])
     n_bootstrap, seed = cfg["n_bootstrap"], cfg["seed"]
-    write_table(out_latent, tabulation.latent_table(latents, n_bootstrap, seed))
+    schemes = cfg.get("schemes", {})
+
+    def with_scheme(table):
+        return table.assign(split_scheme=[schemes.get(name, "") for name in table["dataset"]])
+
+    write_table(out_latent, with_scheme(tabulation.latent_table(latents, n_bootstrap, seed)))
     categories = read_categories(cfg.get("categories") or {}, images)
-    write_table(out_images, tabulation.image_table(images, n_bootstrap, seed, categories))
+    image_table = tabulation.image_table(images, n_bootstrap, seed, categories)
+    write_table(out_images, with_scheme(image_table))
     n_permutations = cfg.get("n_permutations", 9999)
     if out_latent_comparisons:
         found = comparisons.latent_comparisons(latents, n_bootstrap, n_permutations, seed)

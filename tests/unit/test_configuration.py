@@ -120,6 +120,8 @@ MISTAKES = [
     ("datasets.nsd.format", "nds", "datasets.nsd.format: .* did you mean 'nsd'"),
     ("datasets.nsd.text", "caption", "datasets.nsd.text: .* did you mean 'captions'"),
     ("datasets.nsd.sessions", [4, 2], r"datasets.nsd.sessions: .* found \[4, 2\]"),
+    ("datasets.nsd.split.folds", 2, "datasets.nsd.split.scheme: expected concept_holdout"),
+    ("datasets.things.split.fold", 2, "datasets.things.split.fold: expected 1 to 1"),
     ("datasets.nsd.split.scheme", "concept_holdout", "datasets.nsd.split.scheme: .*no concepts"),
     ("datasets.nsd.inputs.text", "highr", "datasets.nsd.inputs.text: .* mean 'higher'"),
     (

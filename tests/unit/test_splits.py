@@ -110,6 +110,25 @@ def test_concept_holdout_drops_test_concepts_and_splits_by_concept():
     )
 
 
+def test_folds_test_every_concept_once_and_never_train_on_it():
+    table = things_like()
+    tested = []
+    for fold in (1, 2, 3):
+        settings = {"scheme": "concept_holdout", "validation_fraction": 0.1}
+        found = assign_splits(table, {**settings, "folds": 3, "fold": fold}, seed=0)
+        found["concept"] = [image_id.rsplit("_", 1)[0] for image_id in found["image_id"]]
+        concepts = {split: set(rows["concept"]) for split, rows in found.groupby("split")}
+        assert not concepts["test"] & (concepts["train"] | concepts["validation"])
+        assert not concepts["train"] & concepts["validation"]
+        assert len(concepts["validation"]) == round(0.1 * (40 - len(concepts["test"])))
+        others = {f"thing_{c}" for c in range(8)} - concepts["test"]
+        assert others <= concepts["train"] | concepts["validation"]
+        shown = set(found.loc[found["split"] != "excluded", "image_id"])
+        assert not {f"{concept}_13s" for concept in others} & shown
+        tested += sorted(concepts["test"])
+    assert sorted(tested) == sorted(f"thing_{c}" for c in range(8))
+
+
 def test_concept_of():
     assert concept_of("dog_12s") == "dog"
     assert concept_of("ice_cream_01b") == "ice_cream"

@@ -169,3 +169,24 @@ def test_a_ceiling_from_the_repeats_is_above_what_was_reached(finished):
     assert len(ceiling) == 4
     assert (ceiling[r.index] > 0).all()
     assert (ceiling <= 1).all()
+
+
+def test_concepts_are_held_out(snakemake, tmp_path):
+    split = {"scheme": "concept_holdout", "validation_fraction": 0.2, "folds": 3, "fold": 2}
+    overlay = {
+        "run": {"datasets": ["demo-things"], "methods": ["oracle"]},
+        "datasets": {"demo-things": {"split": split}},
+    }
+    (tmp_path / "overlay.yaml").write_text(yaml.safe_dump(overlay))
+    files = ["--configfile", str(ROOT / "config/test.yaml"), str(tmp_path / "overlay.yaml")]
+    command = [snakemake, "--snakefile", str(ROOT / "Snakefile"), "--cores", "2", *files]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr[-5000:]
+    trials = pd.read_parquet(tmp_path / "results/demo-things/sub-01/trials.parquet")
+    concept = trials.image_id.str.rsplit("_", n=1).str[0]
+    concepts = {split: set(concept[trials.split == split]) for split in trials.split.unique()}
+    assert len(concepts["test"]) == 2
+    assert not concepts["test"] & (concepts["train"] | concepts["validation"])
+    latents = pd.read_csv(tmp_path / "results/tables/latent_mse.csv")
+    assert set(latents.split_scheme) == {"concept_holdout, fold 2 of 3"}
+    assert (latents[(latents.split == "test") & (latents.score == "mse")].n == 2).all()
