@@ -18,7 +18,9 @@ from tests.damages import (
     RESPONSES,
     SESSION,
     TRIALS,
+    as_nifti,
     check,
+    in_two_pieces,
     remove,
     rewrite_betas,
     rewrite_labels,
@@ -46,6 +48,8 @@ HARMLESS = {
     "region volume with a fourth axis": ("nsd", HCP, rewrite_labels(lambda a: a[..., None])),
     "packed betas": ("nsd", SESSION, rewrite_betas(lambda a: a, compression="gzip")),
     "contiguous betas": ("nsd", SESSION, rewrite_betas(lambda a: a, chunks=None)),
+    "betas as NIfTI": ("nsd", SESSION, as_nifti(lambda packed: packed)),
+    "betas as NIfTI packed in pieces": ("nsd", SESSION, as_nifti(in_two_pieces)),
     "big-endian betas": ("nsd", SESSION, rewrite_betas(lambda a: a.astype(">i2"))),
     "concepts with LF": (
         "things", "things_concepts.tsv",
