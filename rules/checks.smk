@@ -24,14 +24,14 @@ rule check_data:
 
 
 rule download_nsd:
-    """Fetch exactly the NSD files that the config needs, from the public bucket."""
-    output:
-        "results/downloads/nsd.tsv",
+    """Fetch exactly the NSD files that the config needs, from the public bucket.
+
+    It has no output: whenever it is asked for, it compares what there is with the bucket.
+    """
     log:
         "results/logs/download_nsd/all.log",
     benchmark:
         "results/benchmarks/download_nsd/all.tsv"
-    retries: 2
     conda:
         "../envs/analysis.yaml"
     threads: 8
@@ -39,7 +39,7 @@ rule download_nsd:
         mem_mb=2000,
         runtime=1440,
     params:
-        cfg=check_settings(),
+        cfg=download_settings(),
         code=code_of("download_nsd.py"),
     script:
         "../workflow_scripts/download_nsd.py"

@@ -323,7 +323,6 @@ CHECKED = (
     "text",
     "captions",
     "simulate",
-    "accept_nsd_terms",
 )
 
 
@@ -334,6 +333,13 @@ def check_settings():
             "seed": config["seed"],
         }
     )
+
+
+def download_settings():
+    datasets = {
+        name: dataset_slice(name, *CHECKED, "accept_nsd_terms") for name in DATASETS
+    }
+    return ordered({"datasets": datasets, **config["download"]})
 
 
 def digest_of_rules(wildcards):
