@@ -2,11 +2,14 @@
 
 
 rule check_data:
-    """Look at every raw file that is needed: there, whole, of the expected shape?"""
+    """Look at every raw file that is needed: there, whole, of the expected shape?
+
+    Its last good answer stays when it fails: removing it would run everything after it again.
+    """
     input:
         simulated_raw(),
     output:
-        "results/data_check.txt",
+        update("results/data_check.txt"),
     log:
         "results/logs/check_data/all.log",
     benchmark:
@@ -18,6 +21,7 @@ rule check_data:
         runtime=20,
     params:
         cfg=check_settings(),
+        raw=all_raw_files,
         code=code_of("check_data.py"),
     script:
         "../workflow_scripts/check_data.py"

@@ -335,6 +335,19 @@ def check_settings():
     )
 
 
+def all_raw_files(wildcards):
+    """Params function: what all raw files of users' own look like from outside."""
+    real = {
+        name: settings_of(name)
+        for name in DATASETS
+        if "simulate" not in settings_of(name)
+    }
+    try:
+        return stamps.check_stamp(real)
+    except InputError as error:
+        raise WorkflowError(str(error)) from None
+
+
 def download_settings():
     datasets = {
         name: dataset_slice(name, *CHECKED, "accept_nsd_terms") for name in DATASETS
