@@ -3,6 +3,7 @@
 from hashlib import sha256
 
 from afterimage import decoders, methods
+from afterimage.configuration import responses_of
 from afterimage.metrics.protocols import load_protocols
 
 # simulate.smk
@@ -46,7 +47,8 @@ def reading_settings(wildcards):
 
 def response_settings(wildcards):
     train_samples = settings_of(wildcards.dataset)["train_samples"]
-    return ordered({**config["responses"], "train_samples": train_samples})
+    responses = responses_of(config, wildcards.dataset)
+    return ordered({**responses, "train_samples": train_samples})
 
 
 def split_betas(split):
@@ -378,7 +380,9 @@ def report_settings():
         name: {
             "subjects": settings_of(name)["subjects"],
             "simulated": "simulate" in settings_of(name),
-            "settings": dataset_slice(name, *STIMULI, "inputs", "graph", "split"),
+            "settings": dataset_slice(
+                name, *STIMULI, "inputs", "graph", "split", "responses"
+            ),
         }
         for name in DATASETS
     }

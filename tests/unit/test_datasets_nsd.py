@@ -232,6 +232,8 @@ def test_images_and_all_captions_by_zero_based_id(data):
 def test_parts_need_no_file_and_follow_the_subject():
     settings = {"format": "nsd", "sessions": [1, 37]}
     assert len(parts(settings, "subj01")) == 37
+    assert parts({"format": "nsd"}, "subj01") == parts(settings, "subj01")
+    assert len(parts({"format": "nsd"}, "subj04")) == 30
     assert len(parts(settings, "subj03")) == len(parts(settings, "subj06")) == 32
     assert len(parts(settings, "subj04")) == len(parts(settings, "subj08")) == 30
     assert parts(settings | {"n_sessions": {"subj03": 29}}, "subj03")[-1] == "session29"
