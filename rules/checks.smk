@@ -1,10 +1,11 @@
 """Before and beside the work: a look at the raw files, getting NSD, and the proof of no leaks."""
 
 
-rule check_data:
+checkpoint check_data:
     """Look at every raw file that is needed: there, whole, of the expected shape?
 
-    Its last good answer stays when it fails: removing it would run everything after it again.
+    Its last good answer stays when it fails: removing it would run everything after it again. It is
+    a checkpoint because Snakemake asks what else must run of the jobs after it only once it is done.
     """
     input:
         simulated_raw(),
@@ -21,7 +22,7 @@ rule check_data:
         runtime=20,
     params:
         cfg=check_settings(),
-        raw=all_raw_files,
+        files=all_raw_files,
         code=code_of("check_data.py"),
     script:
         "../workflow_scripts/check_data.py"

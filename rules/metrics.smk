@@ -153,7 +153,7 @@ rule score_images:
         runtime=60,
     params:
         cfg=image_score_settings,
-        images=stamp_of("images"),
+        files=stamp_of("images"),
         code=code_of("score_images.py"),
         execution=execution,
     script:
