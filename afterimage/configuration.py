@@ -138,6 +138,11 @@ def _well_named(where: str, name: str, pattern: re.Pattern[str]) -> None:
         )
 
 
+def responses_of(config: Mapping[str, Any], dataset: str) -> dict[str, Any]:
+    """How a dataset's betas become responses: the config's way, with what it sets otherwise."""
+    return {**config["responses"], **config["datasets"][dataset].get("responses", {})}
+
+
 def _check_dataset(config: Mapping[str, Any], name: str) -> None:
     settings = config["datasets"][name]
     where = f"datasets.{name}"
@@ -153,6 +158,14 @@ def _check_dataset(config: Mapping[str, Any], name: str) -> None:
         own = settings.get("decoders", {}).get(target, {})
         _known(f"{where}.decoders.{target}", own, config["decoders"][target])
     _check_decoders_of(config, settings, where)
+    ceiling = responses_of(config, name)["min_noise_ceiling"]
+    if settings["format"] == "things" and ceiling is not None:
+        raise InputError(
+            f"{where}.responses.min_noise_ceiling",
+            "null: THINGS-fMRI shows every training picture once, and repeats make the ceiling",
+            str(ceiling),
+            "Set it to null here: other datasets keep theirs.",
+        )
 
 
 def _check_format(settings: Mapping[str, Any], where: str) -> None:

@@ -5,6 +5,7 @@ every zarr reader understands; `read_arrays` gives them back as strings. Everyth
 temporary name beside its own and renamed, so that a file that exists is whole.
 """
 
+import errno
 import json
 import os
 import shutil
@@ -22,12 +23,31 @@ if TYPE_CHECKING:
     import pandas as pd
 
 CHUNK_BYTES = 4 << 20
+NO_PLACE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 
 @contextmanager
 def whole(path: str | Path) -> Iterator[Path]:
-    """Give a temporary path beside `path`; rename it to `path` if the block succeeds."""
+    """Give a temporary path beside `path`; rename it to `path` if the block succeeds.
+
+    Raises
+    ------
+    InputError
+        if the disk is full or read-only; nothing half-written is left
+    """
     path = Path(path)
+    try:
+        with _renamed(path) as temporary:
+            yield temporary
+    except OSError as error:
+        if error.errno not in NO_PLACE:
+            raise
+        said = os.strerror(error.errno)
+        raise InputError(path, "a disk to write to", said, "Make room, then run again.") from None
+
+
+@contextmanager
+def _renamed(path: Path) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     # A killed job leaves its half behind; whoever writes the file next clears it away.
     for left in path.parent.glob(f".{glob_escape(path.name)}.*.partial"):

@@ -1,12 +1,16 @@
 """Before and beside the work: a look at the raw files, getting NSD, and the proof of no leaks."""
 
 
-rule check_data:
-    """Look at every raw file that is needed: there, whole, of the expected shape?"""
+checkpoint check_data:
+    """Look at every raw file that is needed: there, whole, of the expected shape?
+
+    Its last good answer stays when it fails: removing it would run everything after it again. It is
+    a checkpoint because Snakemake asks what else must run of the jobs after it only once it is done.
+    """
     input:
         simulated_raw(),
     output:
-        "results/data_check.txt",
+        update("results/data_check.txt"),
     log:
         "results/logs/check_data/all.log",
     benchmark:
@@ -18,20 +22,21 @@ rule check_data:
         runtime=20,
     params:
         cfg=check_settings(),
+        files=all_raw_files,
         code=code_of("check_data.py"),
     script:
         "../workflow_scripts/check_data.py"
 
 
 rule download_nsd:
-    """Fetch exactly the NSD files that the config needs, from the public bucket."""
-    output:
-        "results/downloads/nsd.tsv",
+    """Fetch exactly the NSD files that the config needs, from the public bucket.
+
+    It has no output: whenever it is asked for, it compares what there is with the bucket.
+    """
     log:
         "results/logs/download_nsd/all.log",
     benchmark:
         "results/benchmarks/download_nsd/all.tsv"
-    retries: 2
     conda:
         "../envs/analysis.yaml"
     threads: 8
@@ -39,7 +44,7 @@ rule download_nsd:
         mem_mb=2000,
         runtime=1440,
     params:
-        cfg=check_settings(),
+        cfg=download_settings(),
         code=code_of("download_nsd.py"),
     script:
         "../workflow_scripts/download_nsd.py"

@@ -1,5 +1,6 @@
 """What the rules share: the checked config, and the section of it that each stage may see."""
 
+from functools import cache
 from pathlib import Path
 
 import yaml
@@ -7,6 +8,7 @@ from snakemake.utils import validate
 
 from afterimage import datasets as dataset_readers
 from afterimage.configuration import check_configuration, check_keys
+from afterimage.datasets import stamps
 from afterimage.errors import InputError
 from afterimage.provenance import code_fingerprint
 
@@ -121,6 +123,29 @@ def raw_of(wildcards):
     if "simulate" in settings_of(wildcards.dataset):
         return [f"results/demo/{wildcards.dataset}/raw"]
     return []
+
+
+def stamp_of(*kinds):
+    """Params function: what a user's own raw files look like, so that other files rerun the job.
+
+    `betas` are those of the job's own part. Simulated files are outputs of a rule instead.
+    """
+
+    def stamp(wildcards):
+        names = [f"betas {wildcards.part}" if k == "betas" else k for k in kinds]
+        return _stamp(wildcards.dataset, wildcards.subject, *names)
+
+    return stamp
+
+
+@cache
+def _stamp(dataset, subject, *kinds):
+    if "simulate" in settings_of(dataset):
+        return ""
+    try:
+        return stamps.reader_stamp(settings_of(dataset), subject, kinds)
+    except InputError as error:
+        raise WorkflowError(str(error)) from None
 
 
 def subjects():

@@ -5,6 +5,7 @@ rule encode_images:
     """Encode a subject's pictures to latents z, a file for each split."""
     input:
         raw=raw_of,
+        check=ancient("results/data_check.txt"),
         trials="results/{dataset}/{subject}/trials.parquet",
         model=model_files("vae"),
     output:
@@ -22,6 +23,7 @@ rule encode_images:
         runtime=60,
     params:
         cfg=encoding_settings("revision", "image_size", "latent"),
+        files=stamp_of("images"),
         code=code_of("encode_images.py"),
         execution=execution,
         state="results/.partial/encode_images/{dataset}-{subject}",
@@ -33,6 +35,7 @@ rule encode_captions:
     """Encode captions to text embeddings c, averaged over an image's, a file for each split."""
     input:
         raw=raw_of,
+        check=ancient("results/data_check.txt"),
         trials="results/{dataset}/{subject}/trials.parquet",
         model=model_files("text_encoder"),
     output:
@@ -50,6 +53,7 @@ rule encode_captions:
         runtime=60,
     params:
         cfg=encoding_settings("revision", "n_tokens"),
+        files=stamp_of("captions"),
         code=code_of("encode_captions.py"),
         execution=execution,
         state="results/.partial/encode_captions/{dataset}-{subject}",

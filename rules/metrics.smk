@@ -3,6 +3,9 @@
 
 rule fetch_weights:
     """Get a scoring network's weights; without a source, say so and let the rest go on."""
+    input:
+        # Bad raw files are found before anything is downloaded.
+        check=ancient("results/data_check.txt"),
     output:
         weights="resources/weights/{network}.safetensors",
         status="resources/weights/{network}.json",
@@ -150,6 +153,7 @@ rule score_images:
         runtime=60,
     params:
         cfg=image_score_settings,
+        files=stamp_of("images"),
         code=code_of("score_images.py"),
         execution=execution,
     script:

@@ -19,6 +19,7 @@ rule index_trials:
         runtime=10,
     params:
         cfg=index_settings,
+        files=stamp_of("trials"),
         code=code_of("index_trials.py"),
     script:
         "../workflow_scripts/index_trials.py"
@@ -28,6 +29,7 @@ rule read_betas:
     """Read the voxels of both areas in one session, a file for each split."""
     input:
         raw=raw_of,
+        check=ancient("results/data_check.txt"),
         trials="results/{dataset}/{subject}/trials.parquet",
     output:
         **every_split("results/{dataset}/{subject}/betas/{split}/{part}.zarr"),
@@ -42,6 +44,7 @@ rule read_betas:
         runtime=30,
     params:
         cfg=reading_settings,
+        files=stamp_of("trials", "voxels", "betas"),
         code=code_of("read_betas.py"),
     script:
         "../workflow_scripts/read_betas.py"

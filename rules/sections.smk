@@ -3,6 +3,7 @@
 from hashlib import sha256
 
 from afterimage import decoders, methods
+from afterimage.configuration import responses_of
 from afterimage.metrics.protocols import load_protocols
 from afterimage.splits import name_of_scheme
 
@@ -47,7 +48,8 @@ def reading_settings(wildcards):
 
 def response_settings(wildcards):
     train_samples = settings_of(wildcards.dataset)["train_samples"]
-    return ordered({**config["responses"], "train_samples": train_samples})
+    responses = responses_of(config, wildcards.dataset)
+    return ordered({**responses, "train_samples": train_samples})
 
 
 def split_betas(split):
@@ -330,7 +332,6 @@ CHECKED = (
     "text",
     "captions",
     "simulate",
-    "accept_nsd_terms",
 )
 
 
@@ -341,6 +342,26 @@ def check_settings():
             "seed": config["seed"],
         }
     )
+
+
+def all_raw_files(wildcards):
+    """Params function: what all raw files of users' own look like from outside."""
+    real = {
+        name: settings_of(name)
+        for name in DATASETS
+        if "simulate" not in settings_of(name)
+    }
+    try:
+        return stamps.check_stamp(real)
+    except InputError as error:
+        raise WorkflowError(str(error)) from None
+
+
+def download_settings():
+    datasets = {
+        name: dataset_slice(name, *CHECKED, "accept_nsd_terms") for name in DATASETS
+    }
+    return ordered({"datasets": datasets, **config["download"]})
 
 
 def digest_of_rules(wildcards):
@@ -366,7 +387,9 @@ def report_settings():
         name: {
             "subjects": settings_of(name)["subjects"],
             "simulated": "simulate" in settings_of(name),
-            "settings": dataset_slice(name, *STIMULI, "inputs", "graph", "split"),
+            "settings": dataset_slice(
+                name, *STIMULI, "inputs", "graph", "split", "responses"
+            ),
         }
         for name in DATASETS
     }

@@ -1,5 +1,6 @@
 """Ways to damage the tiny raw files of `raw_files`, and the look that should notice."""
 
+import gzip
 import json
 from pathlib import Path
 
@@ -100,6 +101,35 @@ def spoil_last_chunk(path: Path) -> None:
     content = bytearray(path.read_bytes())
     content[middle.byte_offset : middle.byte_offset + middle.size] = bytes(middle.size)
     path.write_bytes(content)
+
+
+def write_nothing(path: Path) -> None:
+    """Betas of the right shape that were never written: HDF5 reads them as zeros."""
+    with h5py.File(path, "w") as file:
+        file.create_dataset("betas", (6, 3, 4, 5), "int16")
+
+
+def as_nifti(change):
+    """Put a NIfTI in the place of a session's HDF5 file, and change its packed bytes."""
+
+    def damage(path: Path) -> None:
+        path.unlink()
+        nifti = path.with_suffix(".nii.gz")
+        raw_files.write_volume(nifti, raw_files.nsd_betas()[1])
+        nifti.write_bytes(change(nifti.read_bytes()))
+
+    return damage
+
+
+def without_the_last_trial(packed: bytes) -> bytes:
+    """A whole packed file of too few bytes."""
+    return gzip.compress(gzip.decompress(packed)[:-100])
+
+
+def in_two_pieces(packed: bytes) -> bytes:
+    """The same file packed in two pieces, of which only the second's length ends the file."""
+    content = gzip.decompress(packed)
+    return gzip.compress(content[:400]) + gzip.compress(content[400:])
 
 
 def rewrite_stimuli(change):

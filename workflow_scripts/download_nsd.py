@@ -7,24 +7,17 @@ root under the bucket's own paths; an interrupted download goes on where it stop
 from afterimage.datasets.download import connect, fetch_all, find
 from afterimage.datasets.nsd_files import needed_objects, require_terms
 from afterimage.datasets.nsd_stimuli import FETCH_CAPTIONS
-from afterimage.stores import whole
-
-BUCKET = "natural-scenes-dataset"
 
 
 def main(
-    datasets: dict[str, dict],
-    out: str,
-    bucket: str = BUCKET,
-    endpoint: str | None = None,
-    workers: int = 8,
+    datasets: dict[str, dict], bucket: str, endpoint: str | None = None, workers: int = 8
 ) -> None:
     """Fetch what the datasets of format nsd need.
 
     Parameters
     ----------
     datasets : the config's entries by name; simulated ones and other formats are passed over
-    out : list of files to write: bytes and path, below each dataset's root
+    bucket : name of NSD's bucket
     endpoint : another S3 server than Amazon's
     workers : files fetched at the same time
 
@@ -41,7 +34,6 @@ def main(
     for name, settings in wanted.items():
         require_terms(settings, name)
     client = connect(endpoint)
-    lines = []
     for name, settings in wanted.items():
         files = [find(client, bucket, keys) for keys in needed_objects(settings)]
         total = sum(file.size for file in files)
@@ -49,9 +41,6 @@ def main(
         fetched = fetch_all(client, bucket, files, settings["root"], workers)
         print(f"{name}: {len(fetched)} files fetched, {len(files) - len(fetched)} were there")
         print(f"{name}: captions are COCO's, not NSD's. {FETCH_CAPTIONS}")
-        lines += [f"{file.size}\t{settings['root']}/{file.key}" for file in files]
-    with whole(out) as temporary:
-        temporary.write_text("".join(f"{line}\n" for line in lines))
 
 
 if "snakemake" in globals():
@@ -60,8 +49,7 @@ if "snakemake" in globals():
     with job_log(snakemake.log[0], snakemake.threads):
         main(
             snakemake.params.cfg["datasets"],
-            snakemake.output[0],
-            snakemake.params.cfg.get("bucket") or BUCKET,
-            snakemake.params.cfg.get("endpoint"),
+            snakemake.params.cfg["bucket"],
+            snakemake.params.cfg["endpoint"],
             snakemake.threads,
         )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from afterimage.datasets.custom_tables import (
+    RESPONSES,
     read_captions,
     read_trials,
     read_voxels,
@@ -125,6 +126,17 @@ class Custom:
     def image(self, image_id: str) -> np.ndarray:
         """The picture of an image id."""
         return read_picture(self.image_path(image_id))
+
+    def raw_files(self, subject: str) -> dict[str, list[Path]]:
+        """The subject's three files, the pictures and the captions."""
+        folder = self.root / subject
+        return {
+            "trials": [folder / "trials.csv"],
+            "voxels": [folder / "voxels.csv"],
+            "betas all": [folder / name for name in RESPONSES],
+            "images": [self.root / "images"],
+            "captions": [self.root / "captions.csv"],
+        }
 
     def check(self, subject: str) -> list[FileCheck]:
         """Look at the tables, the responses' shape, the pictures and the captions."""

@@ -11,10 +11,14 @@ from queue import Empty, SimpleQueue
 from afterimage.errors import InputError
 from afterimage.jobs import progress
 
-PIECE = 1 << 20
+PIECE = 1 << 18
 BLOCK = 16 << 20
+# Tries that bring no byte before a file is given up, and seconds before the first new one.
 ATTEMPTS = 5
+PAUSE = 0.5
 AGAIN = "Run it again: it goes on where it stopped."
+CHECK = "Check download.bucket and download.endpoint, and that the bucket is open to everyone."
+CHANGED = "The object changed meanwhile: run it again."
 
 
 @dataclass(frozen=True)
@@ -51,22 +55,36 @@ def find(client, bucket: str, alternatives: Sequence[str]) -> RemoteFile:
     Raises
     ------
     InputError
-        if it has none of them, or does not answer
+        if it has none of them, refuses, or does not answer
     """
     from botocore.exceptions import BotoCoreError, ClientError
 
+    refused = False
     for key in alternatives:
+        where = f"s3://{bucket}/{key}"
         try:
             head = client.head_object(Bucket=bucket, Key=key)
         except ClientError as error:
-            # A public bucket that cannot be listed answers 403 for keys that it does not have.
-            if error.response["Error"]["Code"] in ("404", "NoSuchKey", "NotFound", "403"):
-                continue
-            raise InputError(f"s3://{bucket}/{key}", "an answer", str(error), AGAIN) from None
+            # A bucket that may not be listed answers 403 for keys that it does not have: the next
+            # alternative may be there.
+            if _status(error) not in (403, 404):
+                raise InputError(where, "an answer", _first_line(error), AGAIN) from None
+            refused = refused or _status(error) == 403
         except BotoCoreError as error:
-            raise InputError(f"s3://{bucket}/{key}", "an answer", str(error), AGAIN) from None
-        return RemoteFile(key, int(head["ContentLength"]), head["ETag"].strip('"'))
-    raise InputError(f"s3://{bucket}", f"an object {alternatives[0]}", "none")
+            raise InputError(where, "an answer", _first_line(error), AGAIN) from None
+        else:
+            return RemoteFile(key, int(head["ContentLength"]), head["ETag"].strip('"'))
+    found = "access refused (403)" if refused else "none"
+    remedy = CHECK if refused else ""
+    raise InputError(f"s3://{bucket}", f"an object {alternatives[0]}", found, remedy)
+
+
+def _status(error) -> int:
+    return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 def fetch_all(
@@ -119,8 +137,7 @@ def _is_whole(path: Path, size: int) -> bool:
 
 
 def _resumed(part: Path, size: int) -> int:
-    there = part.stat().st_size if part.is_file() else 0
-    return there if there <= size else 0
+    return _size(part) if _size(part) <= size else 0
 
 
 def _require_room(root: Path, wanted: int) -> None:
@@ -156,36 +173,76 @@ def _fetch(
     client, bucket: str, file: RemoteFile, root: Path, done: "SimpleQueue[int]", stop
 ) -> None:
     """Fetch one file, going on after each interruption as long as bytes keep coming."""
-    from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
-
     target, part = root / file.key, part_of(root, file)
-    said = "nothing"
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        if part.is_file() and part.stat().st_size > file.size:
+        if _size(part) > file.size:
             part.unlink()
-        for _ in range(ATTEMPTS):
-            try:
-                _append(client, bucket, file, part, done, stop)
-            except (BotoCoreError, ClientError, HTTPClientError, ConnectionError) as error:
-                said = str(error).splitlines()[0]
-                continue
-            break
+        said = _keep_appending(client, bucket, file, part, done, stop)
         if stop.is_set():
             return
-        size = part.stat().st_size if part.exists() else 0
-        if size != file.size:
+        if _size(part) != file.size:
             where = f"s3://{bucket}/{file.key}"
-            raise InputError(where, f"{file.size} bytes", f"{size} bytes ({said})", AGAIN)
+            raise InputError(where, f"{file.size} bytes", f"{_size(part)} bytes ({said})", AGAIN)
         part.rename(target)
     except OSError as error:
-        raise InputError(target, "a place to write", str(error), AGAIN) from None
+        raise InputError(
+            target, "a disk to write to", error.strerror or str(error), AGAIN
+        ) from None
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.is_file() else 0
+
+
+def _keep_appending(
+    client, bucket: str, file: RemoteFile, part: Path, done: "SimpleQueue[int]", stop
+) -> str:
+    """Append until the object ends, or until some tries in a row brought nothing.
+
+    Between tries it waits, twice as long after each that brought nothing.
+
+    Returns
+    -------
+    what the last interruption was, in words
+
+    Raises
+    ------
+    InputError
+        if the bucket refuses: no further try would help
+    """
+    from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+
+    said, fruitless = "nothing more came", 0
+    while fruitless < ATTEMPTS and not stop.is_set():
+        before = _size(part)
+        try:
+            _append(client, bucket, file, part, done, stop)
+            return said
+        except (BotoCoreError, ClientError, HTTPClientError, ConnectionError) as error:
+            if isinstance(error, ClientError):
+                _give_up_if_refused(error, f"s3://{bucket}/{file.key}")
+            said = _first_line(error)
+        fruitless = 0 if _size(part) > before else fruitless + 1
+        if fruitless < ATTEMPTS:
+            stop.wait(PAUSE * 2**fruitless)
+    return said
+
+
+def _give_up_if_refused(error, where: str) -> None:
+    """Raise InputError for answers that are the same however often one asks."""
+    status = _status(error)
+    if status == 412:
+        raise InputError(where, "the object as it was found", "another", CHANGED) from None
+    if 400 <= status < 500 and status not in (408, 429):
+        found = f"access refused ({status})" if status == 403 else _first_line(error)
+        raise InputError(where, "an object to read", found, CHECK) from None
 
 
 def _append(
     client, bucket: str, file: RemoteFile, part: Path, done: "SimpleQueue[int]", stop
 ) -> None:
-    offset = part.stat().st_size if part.is_file() else 0
+    offset = _size(part)
     if offset == file.size:
         part.touch()
         return

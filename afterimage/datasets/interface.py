@@ -80,6 +80,13 @@ class Dataset(Protocol):
         """Everything the dataset says of the picture in words; at least one."""
         ...
 
+    def raw_files(self, subject: str) -> dict[str, list[Path]]:
+        """Paths that are read, whether they are there or not; folders count with all in them.
+
+        By what is read: `trials`, `voxels`, `images`, `captions` and `betas {part}`.
+        """
+        ...
+
     def check(self, subject: str) -> list[FileCheck]:
         """A cheap look at every file that the config needs: headers and a few values."""
         ...

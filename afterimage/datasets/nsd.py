@@ -16,9 +16,15 @@ from afterimage.datasets.nsd_design import (
     read_design,
     trial_table,
 )
-from afterimage.datasets.nsd_regions import coordinates, read_regions, region_volume, volume_grid
+from afterimage.datasets.nsd_regions import (
+    coordinates,
+    label_table,
+    read_regions,
+    region_volume,
+    volume_grid,
+)
 from afterimage.datasets.nsd_sessions import part_of, session_of, sessions_of, subject_number
-from afterimage.datasets.regions import area_of, unite
+from afterimage.datasets.regions import all_regions, area_of, unite
 from afterimage.errors import InputError
 
 if TYPE_CHECKING:
@@ -139,6 +145,22 @@ class NSD:
         paths = nsd_stimuli.caption_paths(self.root, self.settings.get("captions"))
         table = nsd_stimuli.read_stimulus_table(self.stimulus_table_path)
         return nsd_stimuli.read_captions(paths, table)
+
+    def raw_files(self, subject: str) -> dict[str, list[Path]]:
+        """Design and behaviour, label volumes and tables, sessions, pictures, captions."""
+        captions = nsd_stimuli.caption_paths(self.root, self.settings.get("captions"))
+        regions: list[Path] = []
+        for atlas in sorted({region["atlas"] for region in all_regions(self.settings)}):
+            regions += region_volume(self.root, subject, self.space, atlas, self.hemisphere)
+            regions.append(label_table(self.root, subject, atlas))
+        sessions = self.sessions(subject)
+        return {
+            "trials": [self.design_path, self.responses_path(subject)],
+            "voxels": regions,
+            "images": [self.stimuli_path],
+            "captions": [self.stimulus_table_path, *captions],
+            **{f"betas {part_of(n)}": [self.betas_path(subject, n)] for n in sessions},
+        }
 
     def check(self, subject: str) -> list[FileCheck]:
         """Every file that the config needs of this subject."""

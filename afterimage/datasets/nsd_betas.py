@@ -72,13 +72,47 @@ def describe_betas(path: Path, n_trials: int, grid: tuple[int, int, int]) -> str
     if path.suffix == ".hdf5":
         with _open(path) as file:
             betas = _checked(path, file, n_trials, grid)
+            # Looking for every chunk would read all of a large file's index, as the reader does
+            # for those that it needs: here the file's size must do.
+            stored = path.stat().st_size if betas.chunks else betas.id.get_storage_size()
+            if stored < betas.nbytes and not _is_filtered(betas):
+                found = f"{stored:,}: parts of it were never written"
+                raise InputError(path, f"{betas.nbytes:,} bytes of betas", found, FETCH)
             middle = tuple(side // 2 for side in betas.shape[1:])
             _read_or_blame(path, lambda: betas[(slice(None), *middle)])
             storage = f"chunks {betas.chunks}" if betas.chunks else "contiguous"
             packed = f", {betas.compression}" if betas.compression else ""
             return f"{betas.shape} {betas.dtype}, {storage}{packed}"
-    header, _ = _nifti_header(path, n_trials, grid)
+    header, offset = _nifti_header(path, n_trials, grid)
+    _require_whole_nifti(path, offset + n_trials * int(np.prod(grid)) * 2)
     return f"{header.get_data_shape()} {header.get_data_dtype()}, NIfTI, trials last"
+
+
+def _require_whole_nifti(path: Path, n_bytes: int) -> None:
+    """Raise InputError if a NIfTI holds fewer bytes, unpacked, than it must.
+
+    A packed file says in its last four bytes how long it is unpacked (modulo 2^32). Where that is
+    another number, the file was cut short or packed in pieces: it is unpacked to tell which.
+    """
+    import gzip
+    import zlib
+
+    found = path.stat().st_size
+    if path.suffix == ".gz":
+        with open(path, "rb") as packed:
+            packed.seek(max(0, found - 4))
+            if int.from_bytes(packed.read(), "little") == n_bytes % 2**32:
+                return
+        found = 0
+        try:
+            with gzip.open(path, "rb") as stream:
+                while piece := stream.read(BLOCK_BYTES):
+                    found += len(piece)
+        except (EOFError, OSError, zlib.error) as error:
+            raise InputError(path, "a whole NIfTI file", _first_line(error), FETCH) from None
+    if found < n_bytes:
+        said = f"{found:,}: it was cut short"
+        raise InputError(path, f"{n_bytes:,} bytes unpacked", said, FETCH)
 
 
 def _open(path: Path):
@@ -96,9 +130,9 @@ def _first_line(error: BaseException) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0]
 
 
-def _read_or_blame(path: Path, read: Callable[[], np.ndarray]) -> np.ndarray:
+def _read_or_blame(path: Path, read: Callable[[], object]) -> None:
     try:
-        return read()
+        read()
     except (OSError, RuntimeError) as error:
         raise InputError(path, "readable betas", _first_line(error), FETCH) from None
 
@@ -147,14 +181,48 @@ def _read_hdf5(
     with _open(path) as file:
         betas = _checked(path, file, n_trials, grid)
         place = np.stack(np.unravel_index(index, betas.shape[1:]), axis=1)
-        plain = betas.id.get_create_plist().get_nfilters() == 0
-        if betas.chunks == (n_trials, 1, 1, 1) and plain and betas.dtype.isnative:
-            _read_or_blame(path, lambda: _read_chunks(betas, place, raw))
+        chunk_per_voxel = betas.chunks == (n_trials, 1, 1, 1)
+        if chunk_per_voxel and not _is_filtered(betas) and betas.dtype.isnative:
+            _read_or_blame(path, lambda: _read_chunks(path, betas, place, raw))
         else:
+            _read_or_blame(path, lambda: _require_written(path, betas, place))
             _read_or_blame(path, lambda: _read_boxes(betas, place, raw))
 
 
-def _read_chunks(betas, place: np.ndarray, raw: np.ndarray) -> np.ndarray:
+def _is_filtered(betas) -> bool:
+    return betas.id.get_create_plist().get_nfilters() > 0
+
+
+def _never_written(path: Path, z: int, y: int, x: int) -> InputError:
+    """HDF5 gives zeros for what was never written: a copy that broke off would pass for betas."""
+    where = f"nothing for x {x}, y {y}, z {z}"
+    return InputError(path, "betas written for every voxel", where, FETCH)
+
+
+def _require_written(path: Path, betas, place: np.ndarray) -> None:
+    """Raise InputError unless every chunk that holds a wanted voxel is in the file."""
+    if not betas.chunks:
+        if len(place) and betas.id.get_storage_size() == 0:
+            raise _never_written(path, *place[0].tolist())
+        return
+    per_axis = -(-np.asarray(betas.shape) // np.asarray(betas.chunks))
+    if betas.id.get_num_chunks() == per_axis.prod():
+        return
+    trials_written = np.zeros(per_axis[1:], dtype=np.int64)
+
+    def note(chunk) -> None:
+        cell = [
+            offset // side for offset, side in zip(chunk.chunk_offset, betas.chunks, strict=True)
+        ]
+        trials_written[tuple(cell[1:])] += 1
+
+    betas.id.chunk_iter(note)
+    whole = trials_written[tuple((place // np.asarray(betas.chunks[1:])).T)] == per_axis[0]
+    if not whole.all():
+        raise _never_written(path, *place[np.argmin(whole)].tolist())
+
+
+def _read_chunks(path: Path, betas, place: np.ndarray, raw: np.ndarray) -> None:
     """Each voxel is one unfiltered chunk: its bytes are the answer, with no selection made."""
     read, stored = betas.id.read_direct_chunk, raw.view(np.uint8)
     # In the file's order: disks and their caches like to go forward.
@@ -163,13 +231,13 @@ def _read_chunks(betas, place: np.ndarray, raw: np.ndarray) -> np.ndarray:
         try:
             read((0, z, y, x), out=stored[row])
         except (OSError, RuntimeError):
-            # A chunk that was never written has no bytes: HDF5 gives the fill value for it. One
-            # that cannot be read fails here as well.
-            raw[row] = betas[:, z, y, x]
-    return raw
+            # A chunk that is there and cannot be read fails here as well; of one that was never
+            # written HDF5 gives the fill value.
+            betas[:, z, y, x]
+            raise _never_written(path, z, y, x) from None
 
 
-def _read_boxes(betas, place: np.ndarray, raw: np.ndarray) -> np.ndarray:
+def _read_boxes(betas, place: np.ndarray, raw: np.ndarray) -> None:
     """Any other storage: read each chunk that holds a wanted voxel once, in blocks of trials."""
     n_trials = betas.shape[0]
     cell = betas.chunks[1:] if betas.chunks else betas.shape[1:]
@@ -188,7 +256,6 @@ def _read_boxes(betas, place: np.ndarray, raw: np.ndarray) -> np.ndarray:
         for first in range(0, n_trials, step):
             block = betas[(slice(first, first + step), *box)]
             raw[members, first : first + len(block)] = block[(slice(None), *inside)].T
-    return raw
 
 
 def _nifti_header(path: Path, n_trials: int, grid: tuple[int, int, int]):

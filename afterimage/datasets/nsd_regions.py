@@ -120,6 +120,8 @@ def volume_grid(path: Path) -> tuple[int, int, int]:
         shape = nibabel.Nifti1Image.from_filename(path).shape
     except Exception as error:  # nibabel, gzip and zlib each raise their own kinds
         raise InputError(path, "a NIfTI volume", f"{type(error).__name__}: {error}") from None
+    if len(shape) < 3 or any(side != 1 for side in shape[3:]):
+        raise InputError(path, "a volume (x, y, z)", f"shape {shape}")
     return shape[0], shape[1], shape[2]
 
 

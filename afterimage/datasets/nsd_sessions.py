@@ -8,7 +8,8 @@ from afterimage.errors import InputError
 # Sessions each subject took part in. The last three of every subject were kept back at first and
 # released later: before that, subjects had three sessions less.
 COLLECTED = {1: 40, 2: 40, 3: 32, 4: 30, 5: 40, 6: 32, 7: 40, 8: 30}
-WITHHELD_AT_FIRST = 3
+# Sessions of the studies that this one is compared with; subjects with fewer give what they have.
+REPORTED = (1, 37)
 
 
 def subject_number(subject: str) -> int:
@@ -38,7 +39,7 @@ def available(settings: Mapping[str, Any], subject: str) -> int:
 
 
 def sessions_of(settings: Mapping[str, Any], subject: str) -> list[int]:
-    """The subject's sessions (1-based) inside the config's inclusive range.
+    """The subject's sessions (1-based) inside the config's inclusive range, by default 1 to 37.
 
     Raises
     ------
@@ -46,7 +47,7 @@ def sessions_of(settings: Mapping[str, Any], subject: str) -> list[int]:
         if the range is not one, or the subject has no session in it
     """
     last_there_is = available(settings, subject)
-    chosen = settings.get("sessions") or [1, last_there_is]
+    chosen = settings.get("sessions") or REPORTED
     if len(chosen) != 2 or not 1 <= chosen[0] <= chosen[1]:
         raise InputError("datasets: sessions", "[first, last], counted from 1", str(chosen))
     sessions = list(range(chosen[0], min(chosen[1], last_there_is) + 1))

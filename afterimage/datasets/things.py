@@ -141,6 +141,16 @@ class Things:
         """Column names of VoxelMetadata."""
         return read_voxel_header(self.path(subject, "VoxelMetadata.csv"))
 
+    def raw_files(self, subject: str) -> dict[str, list[Path]]:
+        """The three files of betas_csv, the pictures and the table of concepts."""
+        return {
+            "trials": [self.path(subject, "StimulusMetadata.csv")],
+            "voxels": [self.path(subject, "VoxelMetadata.csv")],
+            "betas all": [self.path(subject, "ResponseData.h5")],
+            "images": [self.images_path],
+            "captions": [self.concepts_path],
+        }
+
     def check(self, subject: str) -> list[FileCheck]:
         """Every file that the config needs of this subject."""
         from afterimage.datasets.things_check import check_subject

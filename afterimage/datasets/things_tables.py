@@ -59,8 +59,8 @@ def read_stimuli(path: Path, subject: str) -> "pd.DataFrame":
     Raises
     ------
     InputError
-        if trial_id is not the row's own number from 0, a trial is neither train nor test, a
-        picture is in both, or a stimulus is not named after its concept
+        if trial_id is not the row's own number from 0, a trial is neither train nor test or there
+        are none of one kind, a picture is in both, or a stimulus is not named after its concept
     """
     table = _read(path, "THINGS-fMRI's trials (a CSV table)", keep_default_na=False)
     require_columns(path, table, STIMULUS_COLUMNS)
@@ -70,6 +70,9 @@ def read_stimuli(path: Path, subject: str) -> "pd.DataFrame":
     kinds = sorted(set(table["trial_type"]))
     if not set(kinds) <= {"train", "test"}:
         raise InputError(path, "trial_type train or test", ", ".join(kinds))
+    if len(kinds) < 2:
+        found = ", ".join(kinds) or "none"
+        raise InputError(path, "trials of both types, train and test", f"only {found}")
     numbers = {str(number).lstrip("0") for number in table.get("subject_id", [])}
     if numbers and numbers != {subject.removeprefix("sub-").lstrip("0")}:
         raise InputError(path, f"trials of {subject}", f"subject_id {', '.join(sorted(numbers))}")
@@ -97,7 +100,8 @@ def read_voxels(path: Path, columns: Sequence[str], extra: Sequence[str]) -> "pd
     Raises
     ------
     InputError
-        if a column is missing or holds anything but 0 and 1, or a voxel_id occurs twice
+        if a column is missing or holds anything but 0 and 1, one of `extra` holds anything but
+        numbers, or a voxel_id occurs twice
     """
     header = read_voxel_header(path)
     plain = {"".join(name.split()): name for name in reversed(header)}
@@ -112,6 +116,9 @@ def read_voxels(path: Path, columns: Sequence[str], extra: Sequence[str]) -> "pd
     table = _read(path, "THINGS-fMRI's voxels", usecols=lambda name: name in used)
     if "voxel_id" in table and table["voxel_id"].duplicated().any():
         raise InputError(path, "each voxel_id once", "repeated ones")
+    for name in extra:
+        if name in table and table[name].dtype.kind not in "iuf":
+            raise InputError(path, f"numbers in column {name!r}", "text")
     chosen = table[kept].copy()
     for name, own in spelled.items():
         values = table[own].to_numpy()

@@ -45,7 +45,8 @@ def _jobs(text: Iterable[str]) -> Iterator[dict[str, Any]]:
                 yield job
             job = {"rule": rule[1], "wildcards": {}, "inputs": [], "outputs": []}
         elif job is not None and (field := _FIELD.fullmatch(line)):
-            values = field[2].split(", ")
+            # Snakemake adds how it treats a file: "a.txt (update)".
+            values = [value.removesuffix(" (update)") for value in field[2].split(", ")]
             if field[1] == "wildcards":
                 job["wildcards"] = dict(value.split("=", 1) for value in values)
             else:

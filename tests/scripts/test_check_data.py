@@ -72,4 +72,14 @@ def test_the_demos_own_trees(config, tmp_path):
     check_data.main({"demo-nsd": nsd, "demo-things": things}, str(tmp_path / "out.txt"))
     shown = (tmp_path / "out.txt").read_text()
     assert shown.count("all well") == 2
-    assert "40 voxels" not in shown.split("demo-things")[0].split("higher")[1].splitlines()[0]
+    nsd_said, things_said = shown.split("\n\n")
+    assert area_line(nsd_said, "subj01: lower").startswith("32 voxels")
+    assert area_line(nsd_said, "subj01: higher").startswith("8 voxels")
+    assert area_line(things_said, "sub-01: lower").startswith("24 voxels")
+    assert area_line(things_said, "sub-01: higher").startswith("42 voxels")
+
+
+def area_line(shown: str, area: str) -> str:
+    """What is said of an area's voxels."""
+    line = next(line for line in shown.splitlines() if f" {area} " in line)
+    return line.split(f" {area} ")[1].strip()

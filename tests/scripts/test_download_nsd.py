@@ -1,5 +1,7 @@
 """download_nsd against a local S3 server: exactly what is needed, resumed, checked, in parallel."""
 
+import errno
+import os
 from pathlib import Path
 
 import pytest
@@ -8,48 +10,30 @@ from afterimage.datasets import download
 from afterimage.datasets.nsd_files import needed_objects
 from afterimage.errors import InputError
 from tests import raw_files
+from tests.local_bucket import BUCKET, filled_bucket, running_server
 from workflow_scripts import check_data, download_nsd
-
-BUCKET = "natural-scenes-dataset"
 
 
 @pytest.fixture(scope="module")
 def server():
-    """A local S3 server; its bucket holds the tiny release and files that nobody asked for."""
-    from moto.server import ThreadedMotoServer
-
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
+    with running_server() as url:
+        yield url
 
 
 @pytest.fixture
 def release(server, tmp_path):
-    """The tiny release in a fresh bucket; returns its folder."""
-    import boto3
-    from botocore.config import Config
-
+    """The tiny release, and files that nobody asked for, in a fresh bucket; its folder."""
     root = tmp_path / "release"
     raw_files.write_nsd(root)
     (root / raw_files.NSD_BETAS / "meanbeta.nii.gz").write_bytes(b"not needed")
     (root / raw_files.NSD_ROI / "floc-faces.nii.gz").write_bytes(b"not needed")
-    client = boto3.client(
-        "s3", endpoint_url=server, region_name="us-east-2", aws_access_key_id="a",
-        aws_secret_access_key="b", config=Config(retries={"max_attempts": 2}),
-    )  # fmt: skip
-    client.create_bucket(
-        Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "us-east-2"}
-    )
-    for path in root.rglob("*"):
-        if path.is_file() and "annotations" not in path.parts:
-            key = str(path.relative_to(root))
-            client.put_object(Bucket=BUCKET, Key=key, Body=path.read_bytes(), ACL="public-read")
-    yield root
-    for entry in client.list_objects_v2(Bucket=BUCKET)["Contents"]:
-        client.delete_object(Bucket=BUCKET, Key=entry["Key"])
-    client.delete_bucket(Bucket=BUCKET)
+    with filled_bucket(server, root):
+        yield root
+
+
+@pytest.fixture(autouse=True)
+def without_waiting(monkeypatch):
+    monkeypatch.setattr(download, "PAUSE", 0.001)
 
 
 @pytest.fixture
@@ -57,9 +41,8 @@ def settings(tmp_path):
     return raw_files.nsd_settings(tmp_path / "mine") | {"accept_nsd_terms": True}
 
 
-def fetch(settings: dict, tmp_path: Path, server: str) -> list[str]:
-    download_nsd.main({"nsd": settings}, str(tmp_path / "list.txt"), BUCKET, server, workers=3)
-    return (tmp_path / "list.txt").read_text().splitlines()
+def fetch(settings: dict, server: str) -> None:
+    download_nsd.main({"nsd": settings}, BUCKET, server, workers=3)
 
 
 def files(root: Path) -> set[str]:
@@ -67,14 +50,14 @@ def files(root: Path) -> set[str]:
 
 
 def test_exactly_what_the_config_needs_arrives_whole(release, settings, server, tmp_path):
-    listed = fetch(settings, tmp_path, server)
+    fetch(settings, server)
     root = tmp_path / "mine"
     expected = {
         name for name in files(release)
         if "annotations" not in name and "meanbeta" not in name and "floc" not in name
     }  # fmt: skip
     assert files(root) == expected
-    assert len(listed) == len(expected) == 10
+    assert len(expected) == 10
     for name in expected:
         assert (root / name).read_bytes() == (release / name).read_bytes()
 
@@ -82,7 +65,7 @@ def test_exactly_what_the_config_needs_arrives_whole(release, settings, server, 
 def test_what_arrived_passes_the_check_once_the_captions_are_there(
     release, settings, server, tmp_path
 ):
-    fetch(settings, tmp_path, server)
+    fetch(settings, server)
     with pytest.raises(InputError, match=r"captions_train2017.json.*images\.cocodataset\.org"):
         check_data.main({"nsd": settings}, str(tmp_path / "check.txt"), show=lambda text: None)
     place = "nsddata_stimuli/stimuli/nsd/annotations"
@@ -116,7 +99,7 @@ def test_an_interrupted_download_goes_on_where_it_stopped(
 
     monkeypatch.setattr(download, "_append", breaks)
     with pytest.raises(InputError, match=r"bytes, found \d+ bytes \(the line went dead\).*goes on"):
-        fetch(settings, tmp_path, server)
+        fetch(settings, server)
     root = tmp_path / "mine"
     parts = {name for name in files(root) if name.endswith(".part")}
     begun = sum((root / name).stat().st_size for name in parts)
@@ -128,21 +111,21 @@ def test_an_interrupted_download_goes_on_where_it_stopped(
         return whole_append(client, bucket, file, part, done, stop)
 
     monkeypatch.setattr(download, "_append", watched)
-    fetch(settings, tmp_path, server)
+    fetch(settings, server)
     sizes = sum((release / name).stat().st_size for name in files(root))
     assert sum(asked) == sizes - begun
     for name in files(root):
         assert (root / name).read_bytes() == (release / name).read_bytes()
     capsys.readouterr()
-    fetch(settings, tmp_path, server)
+    fetch(settings, server)
     assert "0 files fetched, 10 were there" in capsys.readouterr().out
 
 
 def test_a_file_of_the_wrong_size_is_fetched_again(release, settings, server, tmp_path):
-    fetch(settings, tmp_path, server)
+    fetch(settings, server)
     path = tmp_path / "mine" / raw_files.NSD_BETAS / "betas_session01.hdf5"
     path.write_bytes(path.read_bytes()[:100])
-    fetch(settings, tmp_path, server)
+    fetch(settings, server)
     assert path.read_bytes() == (release / raw_files.NSD_BETAS / path.name).read_bytes()
 
 
@@ -150,31 +133,50 @@ def test_nothing_happens_before_the_terms_are_accepted(release, settings, server
     for value in ({}, {"accept_nsd_terms": False}, {"accept_nsd_terms": "yes"}):
         refused = {k: v for k, v in settings.items() if k != "accept_nsd_terms"} | value
         with pytest.raises(InputError, match="accept_nsd_terms: expected true, once you have"):
-            fetch(refused, tmp_path, server)
+            fetch(refused, server)
     assert not (tmp_path / "mine").exists()
 
 
 def test_an_object_that_the_bucket_does_not_have(release, settings, server, tmp_path):
     settings["n_sessions"] = 3
     with pytest.raises(InputError, match=r"an object .*betas_session03\.hdf5, found none"):
-        fetch(settings, tmp_path, server)
+        fetch(settings, server)
 
 
 def test_no_room_on_the_disk(release, settings, server, tmp_path, monkeypatch):
     usage = type("Usage", (), {"free": 10})
     monkeypatch.setattr(download.shutil, "disk_usage", lambda place: usage)
     with pytest.raises(InputError, match="expected room for"):
-        fetch(settings, tmp_path, server)
+        fetch(settings, server)
 
 
-def test_a_disk_that_fills_up_is_said_in_one_line(release, settings, server, tmp_path, monkeypatch):
-    def full(*arguments):
-        raise OSError(28, "No space left on device")
+@pytest.mark.parametrize("trouble", [errno.ENOSPC, errno.EROFS])
+def test_a_disk_that_fails_in_the_middle_is_said_in_one_line(
+    release, settings, server, tmp_path, monkeypatch, trouble
+):
+    """What was written before is kept and gone on with; no file has its name before it is whole."""
+    monkeypatch.setattr(download, "PIECE", 512)
+    whole_append = download._append
 
-    monkeypatch.setattr(download, "_append", full)
-    with pytest.raises(InputError, match="No space left on device") as caught:
-        fetch(settings, tmp_path, server)
-    assert "\n" not in str(caught.value)
+    def append(client, bucket, file, part, done, stop):
+        class Filling:
+            @staticmethod
+            def put(n_bytes):
+                raise OSError(trouble, os.strerror(trouble), str(part))
+
+        return whole_append(client, bucket, file, part, Filling, stop)
+
+    monkeypatch.setattr(download, "_append", append)
+    with pytest.raises(InputError, match=f"a disk to write to, found {os.strerror(trouble)}") as e:
+        fetch(settings, server)
+    assert "\n" not in str(e.value)
+    root = tmp_path / "mine"
+    assert files(root)
+    assert all(name.endswith(".part") for name in files(root))
+    monkeypatch.setattr(download, "_append", whole_append)
+    fetch(settings, server)
+    for name in files(root):
+        assert (root / name).read_bytes() == (release / name).read_bytes()
 
 
 def test_simulated_and_other_datasets_are_passed_over(tmp_path):
@@ -182,8 +184,8 @@ def test_simulated_and_other_datasets_are_passed_over(tmp_path):
         "demo": raw_files.nsd_settings(tmp_path) | {"simulate": {}},
         "things": raw_files.things_settings(tmp_path),
     }
-    download_nsd.main(datasets, str(tmp_path / "list.txt"))
-    assert (tmp_path / "list.txt").read_text() == ""
+    download_nsd.main(datasets, BUCKET, "http://127.0.0.1:1")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_reports_study_needs_these_objects(tmp_path):

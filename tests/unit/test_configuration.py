@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from afterimage.configuration import check_configuration, check_keys
+from afterimage.configuration import check_configuration, check_keys, responses_of
 from afterimage.errors import InputError
 
 ROOT = Path(__file__).parents[2]
@@ -68,6 +68,7 @@ def small() -> dict:
             "text": {"linear": {"kind": "linear"}},
         },
         "selection": {"candidates": {"image": ["gcn"], "text": ["linear"]}},
+        "responses": {"normalise": "voxel", "max_bad_voxels": 0.05, "min_noise_ceiling": None},
         "reconstruction": {"steps": 50, "strength": 0.8},
         "scoring": {"protocols": ["report"]},
     }
@@ -162,6 +163,22 @@ def test_each_mistake_gives_its_line(path, value, said):
     assert "\n" not in str(error.value)
 
 
+def test_a_dataset_may_set_its_responses_otherwise():
+    config = changed("datasets.nsd.responses", {"min_noise_ceiling": 5})
+    check_configuration(config)
+    assert responses_of(config, "nsd") == {**config["responses"], "min_noise_ceiling": 5}
+    assert responses_of(config, "things") == config["responses"]
+
+
+def test_things_has_no_repeats_to_select_voxels_by():
+    config = changed("responses.min_noise_ceiling", 5)
+    said = r"datasets\.things\.responses\.min_noise_ceiling: expected null: .* found 5"
+    with pytest.raises(InputError, match=said):
+        check_configuration(config)
+    config["datasets"]["things"]["responses"] = {"min_noise_ceiling": None}
+    check_configuration(config)
+
+
 def test_the_linear_method_needs_linear_decoders():
     config = changed("decoders.text", {"ridge": {"kind": "linear"}})
     config["run"]["decoders"]["text"] = config["selection"]["candidates"]["text"] = ["ridge"]
@@ -195,6 +212,7 @@ def test_entries_that_no_run_names_may_be_unfinished():
         ("datasets.demo-nsd.subject", "datasets.demo-nsd: .* did you mean 'subjects'"),
         ("datasets.demo-nsd.areas.lower.region", "demo-nsd.areas.lower: .* mean 'regions'"),
         ("datasets.demo-nsd.areas.lower.regions.V1.label", "lower.regions.V1: .* mean 'labels'"),
+        ("datasets.demo-nsd.responses.normalize", "responses: .* did you mean 'normalise'"),
         ("reconstruction.guidence", "reconstruction: .* did you mean 'guidance'"),
     ],
 )
@@ -203,7 +221,7 @@ def test_unknown_keys_are_named_with_the_one_that_was_meant(path, said):
     *parents, last = path.split(".")
     entry = config
     for name in parents:
-        entry = entry[name]
+        entry = entry.setdefault(name, {})
     entry[last] = 1
     with pytest.raises(InputError, match=said):
         check_keys(config, SCHEMA)

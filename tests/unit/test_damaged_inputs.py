@@ -1,6 +1,7 @@
 """Raw files that are whole, harmlessly different, or cannot be written from."""
 
 import errno
+import os
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,9 @@ import pandas as pd
 import pytest
 
 from afterimage.datasets import open_dataset
+from afterimage.errors import InputError
 from afterimage.jobs import job_log
+from afterimage.stores import write_arrays, write_json, write_table
 from tests import raw_files
 from tests.damages import (
     BEHAVIOUR,
@@ -18,7 +21,9 @@ from tests.damages import (
     RESPONSES,
     SESSION,
     TRIALS,
+    as_nifti,
     check,
+    in_two_pieces,
     remove,
     rewrite_betas,
     rewrite_labels,
@@ -46,6 +51,8 @@ HARMLESS = {
     "region volume with a fourth axis": ("nsd", HCP, rewrite_labels(lambda a: a[..., None])),
     "packed betas": ("nsd", SESSION, rewrite_betas(lambda a: a, compression="gzip")),
     "contiguous betas": ("nsd", SESSION, rewrite_betas(lambda a: a, chunks=None)),
+    "betas as NIfTI": ("nsd", SESSION, as_nifti(lambda packed: packed)),
+    "betas as NIfTI packed in pieces": ("nsd", SESSION, as_nifti(in_two_pieces)),
     "big-endian betas": ("nsd", SESSION, rewrite_betas(lambda a: a.astype(">i2"))),
     "concepts with LF": (
         "things", "things_concepts.tsv",
@@ -95,21 +102,55 @@ def test_voxels_that_are_not_finite_reach_the_normalisation_as_they_are(tmp_path
     assert np.isnan(found[3, 1])
 
 
+def _write_arrays(path: Path) -> None:
+    write_arrays(path / "out.zarr", {"x": np.ones((4, 3)), "image_id": np.array(list("abcd"))})
+
+
+def _write_table(path: Path) -> None:
+    write_table(path / "out.parquet", pd.DataFrame({"image_id": ["a"], "value": [1.0]}))
+
+
+def _write_csv(path: Path) -> None:
+    write_table(path / "out.csv", pd.DataFrame({"image_id": ["a"], "value": [1.0]}))
+
+
+def _write_json(path: Path) -> None:
+    write_json(path / "out.json", [1, 2])
+
+
 @pytest.mark.parametrize("trouble", [errno.ENOSPC, errno.EROFS])
+@pytest.mark.parametrize("writes", [_write_arrays, _write_table, _write_csv, _write_json])
 def test_results_that_cannot_be_written_leave_one_line_and_no_file(
-    trouble, tmp_path, monkeypatch, capsys
+    writes, trouble, tmp_path, monkeypatch, capsys
 ):
-    """Disk full and read-only results, as the operating system says them."""
-    raw_files.write_custom(tmp_path / "raw")
+    """Disk full and read-only results, as the operating system says them, in the middle of it."""
 
-    def refuse(self: Path, *arguments, **options) -> None:
-        raise OSError(trouble, "the disk says no", str(self))
+    def half(self, path=None, *arguments, **options) -> None:
+        target = self if isinstance(self, Path) else path
+        with open(target, "wb") as stream:
+            stream.write(b"half")
+        raise OSError(trouble, os.strerror(trouble), str(target))
 
-    monkeypatch.setattr(Path, "write_text", refuse)
+    for owner, method in (
+        (Path, "open"), (Path, "write_text"), (pd.DataFrame, "to_parquet"),
+        (pd.DataFrame, "to_csv"),
+    ):  # fmt: skip
+        monkeypatch.setattr(owner, method, half)
     with pytest.raises(SystemExit), job_log(tmp_path / "log.txt"):
-        check("custom", tmp_path / "raw", tmp_path / "results/out.txt")
+        writes(tmp_path / "results")
     said = capsys.readouterr().err.strip().splitlines()
     assert len(said) == 1
-    assert said[0].startswith("ERROR")
-    assert "the disk says no" in said[0]
+    assert said[0].startswith(f"ERROR {tmp_path}/results/out.")
+    assert f"a disk to write to, found {os.strerror(trouble)}" in said[0]
     assert list((tmp_path / "results").iterdir()) == []
+
+
+def test_a_read_only_folder_of_results_is_said_in_one_line(tmp_path, monkeypatch):
+    def refuse(self: Path, *arguments, **options) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(self))
+
+    monkeypatch.setattr(Path, "mkdir", refuse)
+    for writes in (_write_arrays, _write_table):
+        with pytest.raises(InputError, match=r"Read-only file system\. Make room"):
+            writes(tmp_path / "results")
+    assert not (tmp_path / "results").exists()

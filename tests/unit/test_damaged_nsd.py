@@ -14,6 +14,7 @@ from tests.damages import (
     SESSION,
     STIMULI,
     STIMULUS_TABLE,
+    as_nifti,
     change_design,
     change_table,
     cut_short,
@@ -26,7 +27,9 @@ from tests.damages import (
     rewrite_stimuli,
     spoil_last_chunk,
     wide_volume,
+    without_the_last_trial,
     write,
+    write_nothing,
 )
 
 # What is broken, where, how, and what the line must say.
@@ -105,11 +108,21 @@ BROKEN = {
     "betas under another name": ("nsd", SESSION, rename_dataset,
         "a dataset 'betas', found only data"),
     "packed betas that do not unpack": ("nsd", SESSION, spoil_last_chunk, "readable betas"),
+    "session that was never written": ("nsd", SESSION, write_nothing, "never written"),
+    "NIfTI session cut short": (
+        "nsd", SESSION, as_nifti(lambda packed: packed[:-200]), "a whole NIfTI file, .*ended"
+    ),
+    "NIfTI session of too few bytes": (
+        "nsd", SESSION, as_nifti(without_the_last_trial), "bytes unpacked, .*cut short"
+    ),
     # NSD: regions
     "no region volume": ("nsd", HCP, remove, "a label volume.*found nothing"),
     "region volume cut short": ("nsd", HCP, cut_short, "HCP_MMP1.nii.gz: expected a NIfTI volume"),
     "region volume of another subject": (
         "nsd", HCP, rewrite_labels(wide_volume), "shape .6, 3, 4, 6., found .6, 3, 4, 5"
+    ),
+    "region volume of two axes": (
+        "nsd", HCP, rewrite_labels(lambda a: a[:, :, 0]), r"a volume \(x, y, z\), found shape"
     ),
     "region volume of probabilities": (
         "nsd", HCP, rewrite_labels(lambda a: a * 0.3), "whole numbers from -1"

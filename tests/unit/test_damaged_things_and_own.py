@@ -52,6 +52,18 @@ BROKEN = {
         "things", TRIALS, change_table(set_cell(1, "trial_type", "catch")),
         "train or test, found catch"
     ),
+    "no test trials": (
+        "things", TRIALS,
+        change_table(lambda t: t[t["trial_type"] == "train"].assign(trial_id=range(3))),
+        "both types, train and test, found only train",
+    ),
+    "released ceiling with text": (
+        "things", VOXELS, change_table(set_cell(3, "nc_testset", "high")),
+        "'nc_testset', found text"
+    ),
+    "coordinate with text": (
+        "things", VOXELS, change_table(set_cell(3, "voxel_x", "left")), "'voxel_x', found text"
+    ),
     "trials of another subject": (
         "things", TRIALS, change_table(lambda t: t.assign(subject_id=3)), "trials of sub-01"
     ),

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from afterimage.datasets import open_dataset, parts
-from afterimage.datasets.nsd_betas import read_betas
+from afterimage.datasets.nsd_betas import describe_betas, read_betas
 from afterimage.datasets.nsd_regions import (
     label_numbers,
     read_label_table,
@@ -179,13 +179,48 @@ def test_saturated_values_are_kept_and_counted(root, capsys):
     assert "2 values of 30 saturated" in capsys.readouterr().out
 
 
-def test_a_chunk_that_was_never_written_is_the_fill_value(tmp_path):
+NEVER_WRITTEN = {
+    "a chunk per voxel": {"chunks": (6, 1, 1, 1)},
+    "packed": {"chunks": (6, 1, 1, 1), "compression": "gzip"},
+    "half the trials a chunk": {"chunks": (3, 1, 1, 1)},
+    "other chunks": {"chunks": (4, 1, 1, 2), "compression": "gzip"},
+}
+
+
+@pytest.mark.parametrize("storage", NEVER_WRITTEN)
+def test_what_was_never_written_is_an_error_and_not_zeros(tmp_path, storage):
+    """Voxels 0 and 1 are written, but of voxel 2 only some trials or none."""
     path = tmp_path / "betas_session01.hdf5"
     with h5py.File(path, "w") as file:
-        betas = file.create_dataset("betas", (6, 3, 4, 5), "int16", chunks=(6, 1, 1, 1))
-        betas[:, 0, 0, 1] = 300
+        betas = file.create_dataset("betas", (6, 3, 4, 5), "int16", **NEVER_WRITTEN[storage])
+        betas[:, 0, 0, 0:2] = 300
+        if betas.chunks[0] < 6:
+            betas[:3, 0, 0, 2] = 300
     found, _ = read_betas(path, 6, (5, 4, 3), np.arange(6), np.array([0, 1]))
-    assert found.tolist() == [[0.0, 1.0]] * 6
+    assert found.tolist() == [[1.0, 1.0]] * 6
+    with pytest.raises(
+        InputError, match="written for every voxel, found nothing for x 2, y 0, z 0"
+    ):
+        read_betas(path, 6, (5, 4, 3), np.arange(6), np.array([0, 2, 1]))
+
+
+def test_a_contiguous_session_that_was_never_written(tmp_path):
+    with h5py.File(tmp_path / "betas_session01.hdf5", "w") as file:
+        file.create_dataset("betas", (6, 3, 4, 5), "int16")
+    with pytest.raises(InputError, match="written for every voxel"):
+        read_betas(tmp_path / "betas_session01.hdf5", 6, (5, 4, 3), np.arange(6), np.array([0]))
+
+
+def test_check_notices_a_session_of_which_parts_were_never_written(tmp_path):
+    path = tmp_path / "betas_session01.hdf5"
+    with h5py.File(path, "w") as file:
+        betas = file.create_dataset("betas", (750, 10, 10, 10), "int16", chunks=(750, 1, 1, 1))
+        betas[:, :8] = 1
+    with pytest.raises(InputError, match=r"1,500,000 bytes of betas, found .*never written"):
+        describe_betas(path, 750, (10, 10, 10))
+    with h5py.File(path, "r+") as file:
+        file["betas"][:] = 1
+    assert "(750, 10, 10, 10) int16" in describe_betas(path, 750, (10, 10, 10))
 
 
 def test_images_and_all_captions_by_zero_based_id(data):
@@ -197,6 +232,8 @@ def test_images_and_all_captions_by_zero_based_id(data):
 def test_parts_need_no_file_and_follow_the_subject():
     settings = {"format": "nsd", "sessions": [1, 37]}
     assert len(parts(settings, "subj01")) == 37
+    assert parts({"format": "nsd"}, "subj01") == parts(settings, "subj01")
+    assert len(parts({"format": "nsd"}, "subj04")) == 30
     assert len(parts(settings, "subj03")) == len(parts(settings, "subj06")) == 32
     assert len(parts(settings, "subj04")) == len(parts(settings, "subj08")) == 30
     assert parts(settings | {"n_sessions": {"subj03": 29}}, "subj03")[-1] == "session29"

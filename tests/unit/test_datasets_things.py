@@ -153,8 +153,10 @@ def test_real_trials_are_720_and_100_concepts(real_data, tmp_path):
     names = set((real_data / "things/file_names_THINGS.txt").read_text().split())
     shown = set(trials["image_id"])
     assert {f"{name}.jpg" for name in shown} <= names
-    for name in shown:
-        assert data.captions(name)[0].strip()
+    assert shown == set(train["image_id"]) | set(test["image_id"])
+    texts = {concept: data.captions(f"{concept}_01b")[0] for concept in concepts[0]}
+    assert all(text.strip() for text in texts.values())
+    assert all(data.captions(name)[0] == texts[name.rsplit("_", 1)[0]] for name in shown)
     assert data.captions("bat1_01b") != data.captions("bat2_01b")
 
 

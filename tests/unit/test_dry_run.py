@@ -13,7 +13,7 @@ rule all:
     input: "b/one.txt", "b/two.txt"
 
 rule a:
-    output: directory("a"), "a.txt"
+    output: directory("a"), update("a.txt")
     shell: "mkdir a && touch a.txt"
 
 rule b:
