@@ -62,6 +62,8 @@ rule estimate_optimal:
 rule score_novelty:
     """How far each test image is from its nearest training image."""
     input:
+        raw=novelty_pictures,
+        weights=novelty_weights(),
         image_test="results/{dataset}/{subject}/latents/image/test.zarr",
         image_train="results/{dataset}/{subject}/latents/image/train.zarr",
         text_test="results/{dataset}/{subject}/latents/text/test.zarr",
@@ -73,12 +75,14 @@ rule score_novelty:
     benchmark:
         "results/benchmarks/score_novelty/{dataset}-{subject}.tsv"
     conda:
-        "../envs/analysis.yaml"
+        "../envs/torch.yaml"
+    threads: config["execution"]["threads"]
     resources:
+        gpu=lambda wildcards: gpus(wildcards) if novelty_weights() else 0,
         mem_mb=6000,
         runtime=20,
     params:
-        cfg={"features": False},
+        cfg=novelty_settings,
         code=code_of("score_novelty.py"),
         execution=execution,
     script:

@@ -297,12 +297,33 @@ def network_weights():
     return [f"resources/weights/{name}.safetensors" for name in sorted(names & chosen)]
 
 
+def novelty_weights():
+    """AlexNet's, where distances are measured in its features too."""
+    if not config["scoring"]["novelty_features"]:
+        return []
+    return "resources/weights/alexnet.safetensors"
+
+
+def novelty_pictures(wildcards):
+    return raw_of(wildcards) if novelty_weights() else []
+
+
+def novelty_settings(wildcards):
+    if not novelty_weights():
+        return {"features": False}
+    dataset = dataset_slice(wildcards.dataset, *STIMULI)
+    return ordered({"features": True, "dataset": dataset, "seed": config["seed"]})
+
+
+def categories_of(dataset):
+    """Where the categories of a dataset's images come from, as a list of none or one."""
+    if "categories" in settings_of(dataset):
+        return [{"source": "file", "path": settings_of(dataset)["categories"]}]
+    return [{"source": "concept"}] * (settings_of(dataset)["format"] == "things")
+
+
 def table_settings():
-    categories = {
-        name: {"source": "concept"}
-        for name in DATASETS
-        if settings_of(name)["format"] == "things"
-    }
+    categories = {name: source for name in DATASETS for source in categories_of(name)}
     return ordered(
         {
             "categories": categories,
