@@ -161,6 +161,9 @@ def _data_files(folder: str, words: Iterable[str]) -> Iterator[str]:
         name = word[1:-1]
         if word[:1] not in "'\"" or not _DATA_NAME.fullmatch(name) or ".." in name:
             continue
+        # A bare star is said of folders elsewhere; here it would name an editor's backups too.
+        if not any(map(str.isalnum, name)):
+            continue
         if name.partition("/")[0] in beside or "*" in name:
             for path in Path(folder).glob(name):
                 inside = path.rglob("*") if path.is_dir() else [path]

@@ -142,6 +142,15 @@ def test_a_pattern_names_data_files(repository):
     assert digest(repository) != before
 
 
+def test_a_bare_star_names_no_data_files(repository):
+    write(repository, "house/b.py", "B = '*'\n")
+    before = digest(repository)
+    write(repository, "house/b.py~", "B = 1\n")
+    write(repository, "house/a.py", FILES["house/a.py"] + "\n# so that its folder is looked at\n")
+    write(repository, "house/b.py", "B = '*'\n")
+    assert digest(repository) == before
+
+
 def test_the_place_of_the_repository_does_not_matter(repository, tmp_path_factory):
     elsewhere = tmp_path_factory.mktemp("elsewhere")
     for name, text in FILES.items():
