@@ -21,8 +21,14 @@ include: "rules/checks.smk"
 include: "rules/report.smk"
 
 
+# Where Snakemake itself runs: what needs the internet, or seconds only.
 localrules:
     all,
+    download_nsd,
+    fetch_weights,
+    leak_proof,
+    list_jobs,
+    select_decoder,
 
 
 rule all:

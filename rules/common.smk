@@ -1,5 +1,6 @@
 """What the rules share: the checked config, and the section of it that each stage may see."""
 
+import os
 from functools import cache
 from pathlib import Path
 
@@ -94,6 +95,25 @@ def gpus(wildcards):
 def execution(wildcards, threads):
     """How to compute. Params that depend on threads are not compared between runs."""
     return ordered(config["execution"])
+
+
+def memory(megabytes, per_input=0):
+    """Resources function: MB that a job needs, with so many times the size of its input.
+
+    Twice as much on every retry: a cluster kills a job that takes more than it asked for.
+    """
+
+    def needed(wildcards, input, attempt):
+        size = sum(map(megabytes_in, input)) if per_input else 0
+        return int((megabytes + per_input * size) * 2 ** (attempt - 1))
+
+    return needed
+
+
+def megabytes_in(path):
+    """Size of a file or of a folder's files; while it is not there, Snakemake asks again later."""
+    inside = [str(file) for file in Path(path).rglob("*")]
+    return sum(map(os.path.getsize, inside or [path])) / 1e6
 
 
 def settings_of(dataset):

@@ -22,7 +22,7 @@ rule train_decoder:
     threads: config["execution"]["threads"]
     resources:
         gpu=gpus,
-        mem_mb=16000,
+        mem_mb=memory(3000, per_input=6),
         runtime=240,
     params:
         cfg=training_settings,
@@ -69,7 +69,7 @@ rule predict_latents:
     threads: config["execution"]["threads"]
     resources:
         gpu=gpus,
-        mem_mb=6000,
+        mem_mb=memory(2500, per_input=3),
         runtime=30,
     params:
         code=decoder_code_of("predict_latents.py"),
@@ -93,7 +93,7 @@ rule select_decoder:
     conda:
         "../envs/analysis.yaml"
     resources:
-        mem_mb=500,
+        mem_mb=memory(500),
         runtime=5,
     params:
         models=candidate_models,

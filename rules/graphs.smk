@@ -14,7 +14,7 @@ rule build_graph:
     conda:
         "../envs/analysis.yaml"
     resources:
-        mem_mb=4000,
+        mem_mb=memory(1000, per_input=3),
         runtime=10,
     params:
         cfg=graph_settings,

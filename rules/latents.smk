@@ -19,7 +19,7 @@ rule encode_images:
     threads: config["execution"]["threads"]
     resources:
         gpu=gpus,
-        mem_mb=6000,
+        mem_mb=memory(6000),
         runtime=60,
     params:
         cfg=encoding_settings("revision", "image_size", "latent"),
@@ -49,7 +49,7 @@ rule encode_captions:
     threads: config["execution"]["threads"]
     resources:
         gpu=gpus,
-        mem_mb=6000,
+        mem_mb=memory(6000),
         runtime=60,
     params:
         cfg=encoding_settings("revision", "n_tokens"),

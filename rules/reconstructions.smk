@@ -17,7 +17,7 @@ rule compose_method:
     conda:
         "../envs/analysis.yaml"
     resources:
-        mem_mb=2000,
+        mem_mb=memory(1000, per_input=2),
         runtime=10,
     params:
         cfg={"seed": config["seed"]},
@@ -75,7 +75,7 @@ rule reconstruct_images:
     threads: config["execution"]["threads"]
     resources:
         gpu=gpus,
-        mem_mb=12000,
+        mem_mb=memory(12000),
         runtime=240,
     params:
         cfg=sampling_settings,

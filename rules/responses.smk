@@ -15,7 +15,7 @@ rule index_trials:
     conda:
         "../envs/analysis.yaml"
     resources:
-        mem_mb=1000,
+        mem_mb=memory(1500),
         runtime=10,
     params:
         cfg=index_settings,
@@ -40,7 +40,7 @@ rule read_betas:
     conda:
         "../envs/analysis.yaml"
     resources:
-        mem_mb=2000,
+        mem_mb=memory(2000),
         runtime=30,
     params:
         cfg=reading_settings,
@@ -66,7 +66,7 @@ rule extract_responses:
     conda:
         "../envs/analysis.yaml"
     resources:
-        mem_mb=6000,
+        mem_mb=memory(1500, per_input=3),
         runtime=30,
     params:
         cfg=response_settings,

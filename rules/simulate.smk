@@ -15,7 +15,7 @@ rule simulate_nsd:
     conda:
         "../envs/analysis.yaml"
     resources:
-        mem_mb=2000,
+        mem_mb=memory(1500),
         runtime=20,
     params:
         cfg=simulation_settings,
@@ -38,7 +38,7 @@ rule simulate_things:
     conda:
         "../envs/analysis.yaml"
     resources:
-        mem_mb=2000,
+        mem_mb=memory(1500),
         runtime=20,
     params:
         cfg=simulation_settings,
