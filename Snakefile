@@ -8,6 +8,9 @@ min_version("9.27")
 configfile: f"{workflow.basedir}/config.yaml"
 
 
+report: "report/workflow.rst"
+
+
 include: "rules/common.smk"
 include: "rules/sections.smk"
 include: "rules/simulate.smk"
@@ -37,3 +40,4 @@ rule all:
         "results/report/index.html",
         "results/tables/latent_mse.csv",
         "results/tables/image_metrics.csv",
+        "results/provenance.json",

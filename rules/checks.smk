@@ -18,7 +18,7 @@ checkpoint check_data:
     conda:
         "../envs/analysis.yaml"
     resources:
-        mem_mb=3000,
+        mem_mb=memory(2000),
         runtime=20,
     params:
         cfg=check_settings(),
@@ -41,7 +41,7 @@ rule download_nsd:
         "../envs/analysis.yaml"
     threads: 8
     resources:
-        mem_mb=2000,
+        mem_mb=memory(2000),
         runtime=1440,
     params:
         cfg=download_settings(),
@@ -61,10 +61,11 @@ rule list_jobs:
     conda:
         "../envs/analysis.yaml"
     resources:
-        mem_mb=1000,
+        mem_mb=memory(1000),
         runtime=10,
     params:
-        config=ordered(config),
+        config=whole_config,
+        compared=what_is_computed(),
         snakefile=str(ROOT / "Snakefile"),
         targets=TABLES,
         rules=digest_of_rules,
@@ -78,7 +79,12 @@ rule leak_proof:
     input:
         jobs="results/jobs.json",
     output:
-        "results/leak_proof.json",
+        report(
+            "results/leak_proof.json",
+            caption="../report/leak_proof.rst",
+            category="Evidence",
+            labels={"what": "nothing of the test set leaked"},
+        ),
     log:
         "results/logs/leak_proof/all.log",
     benchmark:
@@ -86,7 +92,7 @@ rule leak_proof:
     conda:
         "../envs/analysis.yaml"
     resources:
-        mem_mb=1000,
+        mem_mb=memory(1000),
         runtime=10,
     params:
         code=code_of("leak_proof.py"),

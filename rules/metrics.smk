@@ -17,7 +17,7 @@ rule fetch_weights:
     conda:
         "../envs/torch.yaml"
     resources:
-        mem_mb=2000,
+        mem_mb=memory(2000),
         runtime=30,
     params:
         cfg=weights_settings,
@@ -49,7 +49,7 @@ rule estimate_optimal:
     threads: config["execution"]["threads"]
     resources:
         gpu=gpus,
-        mem_mb=6000,
+        mem_mb=memory(4000),
         runtime=60,
     params:
         cfg=optimal_settings,
@@ -79,7 +79,7 @@ rule score_novelty:
     threads: config["execution"]["threads"]
     resources:
         gpu=lambda wildcards: gpus(wildcards) if novelty_weights() else 0,
-        mem_mb=6000,
+        mem_mb=memory(3000, per_input=4),
         runtime=20,
     params:
         cfg=novelty_settings,
@@ -123,7 +123,7 @@ if TARGET_DECODERS:
         conda:
             "../envs/analysis.yaml"
         resources:
-            mem_mb=4000,
+            mem_mb=memory(1500, per_input=3),
             runtime=20,
         params:
             splits=SPLITS,
@@ -153,7 +153,7 @@ rule score_images:
     threads: config["execution"]["threads"]
     resources:
         gpu=gpus,
-        mem_mb=6000,
+        mem_mb=memory(6000),
         runtime=60,
     params:
         cfg=image_score_settings,
@@ -170,10 +170,25 @@ rule tabulate:
         latent_scores=latent_score_files(),
         image_scores=image_score_files(),
     output:
-        latent="results/tables/latent_mse.csv",
-        images="results/tables/image_metrics.csv",
+        latent=report(
+            "results/tables/latent_mse.csv",
+            caption="../report/latent_mse.rst",
+            category="Tables",
+            labels={"of": "latents", "shows": "scores"},
+        ),
+        images=report(
+            "results/tables/image_metrics.csv",
+            caption="../report/image_metrics.rst",
+            category="Tables",
+            labels={"of": "pictures", "shows": "scores"},
+        ),
         latent_comparisons="results/tables/latent_comparisons.csv",
-        comparisons="results/tables/comparisons.csv",
+        comparisons=report(
+            "results/tables/comparisons.csv",
+            caption="../report/comparisons.rst",
+            category="Tables",
+            labels={"of": "pictures", "shows": "comparisons"},
+        ),
     log:
         "results/logs/tabulate/tables.log",
     benchmark:
@@ -181,7 +196,7 @@ rule tabulate:
     conda:
         "../envs/analysis.yaml"
     resources:
-        mem_mb=4000,
+        mem_mb=memory(2000),
         runtime=20,
     params:
         cfg=table_settings(),

@@ -42,7 +42,7 @@ rule import_pictures:
     conda:
         "../envs/analysis.yaml"
     resources:
-        mem_mb=2000,
+        mem_mb=memory(1000),
         runtime=10,
     params:
         folder=external_folder,

@@ -1,4 +1,4 @@
-"""The page."""
+"""The page, and the record of what it was made from."""
 
 
 rule render_report:
@@ -26,8 +26,19 @@ rule render_report:
         ),
         novelty=for_each_subject("scores/novelty.parquet"),
         leak_proof="results/leak_proof.json" if trains() else [],
+        provenance="results/provenance.json",
     output:
         "results/report/index.html",
+        grids=[
+            report(
+                f"results/report/thumbs/{dataset}-{subject}-grid.png",
+                caption="../report/grid.rst",
+                category="Pictures",
+                labels={"dataset": dataset, "subject": subject},
+            )
+            for dataset, subject in subjects()
+            if methods_of(dataset, subject)
+        ],
     log:
         "results/logs/render_report/page.log",
     benchmark:
@@ -36,7 +47,7 @@ rule render_report:
         "../envs/analysis.yaml"
     threads: config["execution"]["threads"]
     resources:
-        mem_mb=4000,
+        mem_mb=memory(4000),
         runtime=30,
     params:
         cfg=report_settings(),
@@ -47,3 +58,44 @@ rule render_report:
         code=code_of("render_report.py"),
     script:
         "../workflow_scripts/render_report.py"
+
+
+rule write_provenance:
+    """Record versions, config, code, models and raw files; checksums of what tables come from."""
+    input:
+        raw=simulated_raw(),
+        tables=TABLES,
+        made=[
+            *latent_score_files(),
+            *image_score_files(),
+            *decoder_files("model.safetensors"),
+            *decoder_files("model.json"),
+            *selections(),
+        ],
+        weights=network_weights(),
+        jobs="results/jobs.json",
+    output:
+        report(
+            "results/provenance.json",
+            caption="../report/provenance.rst",
+            category="Evidence",
+            labels={"what": "what the tables were made from"},
+        ),
+    log:
+        "results/logs/write_provenance/record.log",
+    benchmark:
+        "results/benchmarks/write_provenance/record.tsv"
+    conda:
+        "../envs/torch.yaml"
+    resources:
+        mem_mb=memory(1000),
+        runtime=60,
+    params:
+        config=whole_config,
+        compared=what_is_computed(),
+        code_of_rules=code_of_rules,
+        model=generator(),
+        root=str(ROOT),
+        code=code_of("write_provenance.py"),
+    script:
+        "../workflow_scripts/write_provenance.py"

@@ -1,5 +1,6 @@
 """The section of the config that every stage may see, and the files that it reads."""
 
+import tokenize
 from hashlib import sha256
 
 from afterimage import decoders, methods
@@ -385,11 +386,31 @@ def download_settings():
     return ordered({"datasets": datasets, **config["download"]})
 
 
+def whole_config(wildcards, threads):
+    """All of it, to hand on. Params that depend on threads are not compared between runs."""
+    return ordered(config)
+
+
+def what_is_computed():
+    """The config without `execution`, which changes no job."""
+    return ordered({name: config[name] for name in config if name != "execution"})
+
+
 def digest_of_rules(wildcards):
-    """Of the rules' own text: what the jobs are is decided there."""
+    """Of the rules' own text, comments aside: what the jobs are is decided there."""
     files = [ROOT / "Snakefile", *sorted((ROOT / "rules").glob("*.smk"))]
-    text = "".join(path.read_text() for path in files)
-    return sha256(text.encode()).hexdigest()[:16]
+    words = [word for path in files for word in words_of(path)]
+    return sha256("\0".join(words).encode()).hexdigest()[:16]
+
+
+def words_of(path):
+    """The tokens of a file of rules without comments and line breaks."""
+    with tokenize.open(path) as stream:
+        return [
+            token.string
+            for token in tokenize.generate_tokens(stream.readline)
+            if token.type not in (tokenize.COMMENT, tokenize.NL)
+        ]
 
 
 def simulated_raw():
@@ -455,3 +476,36 @@ def decoder_files(name):
         for dataset, subject in subjects()
         for target, decoder in TARGET_DECODERS
     ]
+
+
+def selections():
+    """Each subject's choice of decoders, where a method follows it."""
+    return (
+        for_each_subject("selected.json")
+        if set(METHODS).intersection(methods.FROM_BEST)
+        else []
+    )
+
+
+def generator():
+    """The model that this run uses; none where all pictures came from elsewhere."""
+    return diffusion_model() if trains() or set(METHODS) - set(EXTERNAL) else None
+
+
+def code_of_rules(wildcards):
+    """Rule -> fingerprint of its code; of decoders' rules, kind of decoder -> fingerprint."""
+    found = {
+        each.name: code_fingerprint(ROOT / "rules" / each.script, ROOT)
+        for each in workflow.rules
+        if each.script
+    }
+    kinds = {
+        config["decoders"][target][name]["kind"] for target, name in TARGET_DECODERS
+    }
+    for name in ("train_decoder", "predict_latents"):
+        script = ROOT / "workflow_scripts" / f"{name}.py"
+        found[name] = {
+            kind: code_fingerprint(script, ROOT, [f"afterimage.decoders.{kind}"])
+            for kind in sorted(kinds)
+        }
+    return found

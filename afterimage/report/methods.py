@@ -61,9 +61,9 @@ def settings_lines(cfg: Mapping[str, Any]) -> list[tuple[str, str]]:
 def versions(provenance: str | None) -> list[tuple[str, str]]:
     """Versions of what computed the run: from its provenance, else of this environment."""
     if provenance:
-        recorded = read_json(provenance).get("versions")
+        recorded = read_json(provenance).get("versions", {})
         if recorded:
-            return [(str(name), str(recorded[name])) for name in sorted(recorded)]
+            return [(name, str(recorded[name])) for name in PACKAGES if name in recorded]
     found = []
     for name in PACKAGES:
         try:

@@ -3,7 +3,9 @@
 import json
 import shutil
 import subprocess
+from hashlib import sha256
 from pathlib import Path
+from zipfile import ZipFile
 
 import pandas as pd
 import pytest
@@ -68,6 +70,32 @@ def test_every_job_has_a_log_and_a_timing(finished):
     for rule in rules:
         assert list((finished / "results/logs" / rule).glob("*.log")), rule
         assert list((finished / "results/benchmarks" / rule).glob("*.tsv")), rule
+
+
+def test_every_row_of_the_tables_is_traced_to_its_file_rule_and_code(finished):
+    record = json.loads((finished / "results/provenance.json").read_text())
+    jobs = json.loads((finished / "results/jobs.json").read_text())
+    maker = {path: job["rule"] for job in jobs for path in job["outputs"]}
+    for table in ("latent_mse.csv", "image_metrics.csv"):
+        for row in pd.read_csv(finished / "results/tables" / table).to_dict("records"):
+            own = f"{table} {row.get('method')}"
+            pattern = record["rows"].get(own, record["rows"][table])
+            files = list(finished.glob(pattern.format(**row)))
+            assert files
+            for file in files:
+                path = str(file.relative_to(finished))
+                assert record["made"][path] == sha256(file.read_bytes()).hexdigest()
+                assert len(record["code"][maker[path]]) == 16
+
+
+def test_snakemakes_own_report_holds_the_final_items(finished, snakemake):
+    done = run(snakemake, finished, "--report", "report.zip")
+    assert done.returncode == 0, done.stderr[-3000:]
+    with ZipFile(finished / "report.zip") as archive:
+        names = {Path(name).name for name in archive.namelist()}
+    assert {"latent_mse.csv", "image_metrics.csv", "leak_proof.json"} <= names
+    assert "demo-nsd-subj01-grid.png" in names
+    assert len([name for name in names if name.endswith((".csv", ".json", ".png"))]) < 15
 
 
 def test_a_second_run_has_nothing_to_do(finished, snakemake):
