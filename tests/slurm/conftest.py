@@ -1,0 +1,27 @@
+"""A real SLURM for the tests in this folder, where one can be had."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+SCRIPT = Path(__file__).with_name("cluster.sh")
+CANNOT = 75
+
+
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory):
+    """Start slurmctld, slurmd, slurmdbd and munge on loopback; skip, with the reason, if not."""
+    folder = tmp_path_factory.mktemp("cluster")
+    done = subprocess.run([SCRIPT, "start", folder], capture_output=True, text=True)
+    try:
+        if done.returncode == CANNOT:
+            pytest.skip(f"no SLURM: {done.stderr.strip()}")
+        assert done.returncode == 0, done.stderr + _logs(folder)
+        yield folder
+    finally:
+        subprocess.run([SCRIPT, "stop", folder], check=False)
+
+
+def _logs(folder: Path) -> str:
+    return "".join(f"{path}\n{path.read_text()[-2000:]}" for path in folder.glob("log/*.log"))
