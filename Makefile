@@ -7,14 +7,15 @@ CORES ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
 # Without a GPU the jobs that would take one run side by side on the processor's cores.
 GPUS ?= $(shell nvidia-smi -L >/dev/null 2>&1 && echo 1 || echo $(CORES))
 
-.PHONY: demo test test-demo test-browser lint setup status clean
+.PHONY: demo test test-demo test-browser test-slurm fault-test lint setup status clean
 
 demo: setup
 	$(BIN)/snakemake --cores $(CORES) --resources gpu=$(GPUS)
 	@echo "Open results/report/index.html"
 
 test: setup
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(CORES) --dist loadfile -m "not browser and not demo"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(CORES) --dist loadfile \
+		-m "not browser and not demo and not slurm and not faults"
 
 # What the demo must show, read off its results: make demo first.
 test-demo: setup
@@ -23,6 +24,15 @@ test-demo: setup
 # The page in a real browser: needs chromium (Debian: apt-get install chromium).
 test-browser: setup
 	$(BIN)/python -m pytest tests/browser
+
+# A real SLURM on loopback, installed with apt-get if it is missing; needs root.
+test-slurm: setup
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/slurm
+
+# SIGKILL at seeded moments, each time gone on with, until the tables are there: make fault-test KILLS=5
+KILLS ?= 20
+fault-test: setup
+	AFTERIMAGE_KILLS=$(KILLS) OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/workflow/test_faults.py
 
 lint: setup
 	$(BIN)/ruff check .
