@@ -5,6 +5,7 @@ They run while Snakemake reads the workflow, before any job: a typo costs a seco
 
 import re
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 from afterimage.errors import InputError, closest
@@ -38,7 +39,7 @@ def check_configuration(config: Mapping[str, Any]) -> None:
     for name in run["datasets"]:
         _check_dataset(config, name)
     _check_sampling(config["reconstruction"])
-    _check_protocols(config["scoring"]["protocols"])
+    _check_scoring(config["scoring"])
 
 
 def check_keys(config: Mapping[str, Any], schema: Mapping[str, Any], where: str = "") -> None:
@@ -56,6 +57,25 @@ def check_keys(config: Mapping[str, Any], schema: Mapping[str, Any], where: str 
         for the first unknown key
     """
     _check_keys(config, schema, schema.get("$defs", {}), where)
+
+
+def check_values(config: Mapping[str, Any], schema: Mapping[str, Any]) -> None:
+    """Check types and ranges against the JSON schema (draft 2020-12).
+
+    Raises
+    ------
+    InputError
+        for the mistake that explains most, in one line with the setting's description
+    """
+    from jsonschema import Draft202012Validator
+    from jsonschema.exceptions import best_match
+
+    error = best_match(Draft202012Validator(schema).iter_errors(config))
+    if error is not None:
+        where = ".".join(map(str, error.absolute_path)) or "configuration"
+        wanted = f"{error.validator} {error.validator_value!r}".removeprefix("type ")
+        meant = error.schema.get("description", "") if isinstance(error.schema, Mapping) else ""
+        raise InputError(where, wanted.replace("'", ""), repr(error.instance), meant)
 
 
 def _check_keys(config: Any, schema: Any, shared: Mapping[str, Any], where: str) -> None:
@@ -261,6 +281,16 @@ def _check_sampling(settings: Mapping[str, Any]) -> None:
             f"{settings['steps']} * {settings['strength']}",
             "No step would be run: raise one of them.",
         )
+
+
+def _check_scoring(settings: Mapping[str, Any]) -> None:
+    from afterimage.metrics.weights import NETWORKS
+
+    _check_protocols(settings["protocols"])
+    _known("scoring.networks", settings["networks"], NETWORKS, "a known network")
+    folder = settings["weights"]["folder"]
+    if folder and not Path(folder).is_dir():
+        raise InputError("scoring.weights.folder", "a folder, or null", f"no folder {folder}")
 
 
 def _check_protocols(names: Iterable[str]) -> None:

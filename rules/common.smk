@@ -5,10 +5,9 @@ from functools import cache
 from pathlib import Path
 
 import yaml
-from snakemake.utils import validate
 
 from afterimage import datasets as dataset_readers
-from afterimage.configuration import check_configuration, check_keys
+from afterimage.configuration import check_configuration, check_keys, check_values
 from afterimage.datasets import stamps
 from afterimage.errors import InputError
 from afterimage.provenance import code_fingerprint
@@ -18,11 +17,11 @@ SPLITS = ["train", "validation", "test"]
 TARGET_ARRAYS = {"image": "z", "text": "c"}
 
 
+SCHEMA = yaml.safe_load((ROOT / "schemas/config.schema.yaml").read_text())
+
 try:
-    check_keys(
-        config, yaml.safe_load((ROOT / "schemas/config.schema.yaml").read_text())
-    )
-    validate(config, str(ROOT / "schemas/config.schema.yaml"), set_default=False)
+    check_keys(config, SCHEMA)
+    check_values(config, SCHEMA)
     check_configuration(config)
 except InputError as error:
     raise WorkflowError(str(error)) from None
@@ -134,7 +133,6 @@ READING = (
     "betas",
     "space",
     "hemisphere",
-    "trials_per_session",
 )
 
 

@@ -92,41 +92,37 @@ rule score_novelty:
 if TARGET_DECODERS:
 
     rule score_latents:
-        """Score every decoder's predictions, a row per image; a file for each decoder and split."""
+        """Score every decoder's predictions on one split, a row per image."""
         input:
             predictions=[
-                f"results/{{dataset}}/{{subject}}/predictions/{target}-{decoder}.{split}.zarr"
-                for split in SPLITS
+                f"results/{{dataset}}/{{subject}}/predictions/{target}-{decoder}.{{split}}.zarr"
                 for target, decoder in TARGET_DECODERS
             ],
             latents=[
-                f"results/{{dataset}}/{{subject}}/latents/{target}/{split}.zarr"
-                for split in SPLITS
+                f"results/{{dataset}}/{{subject}}/latents/{target}/{{split}}.zarr"
                 for target in TARGET_ARRAYS
             ],
-            halves=[
-                f"results/{{dataset}}/{{subject}}/predictions/{target}-{decoder}-{half}.test.zarr"
-                for target, decoder in TARGET_DECODERS
-                for half in ("first", "second")
+            latents_train=[
+                f"results/{{dataset}}/{{subject}}/latents/{target}/train.zarr"
+                for target in TARGET_ARRAYS
             ],
+            halves=predicted_halves,
             optimal=optimal_predictions,
         output:
             [
-                f"results/{{dataset}}/{{subject}}/scores/latents-{target}-{decoder}.{split}.parquet"
-                for split in SPLITS
+                f"results/{{dataset}}/{{subject}}/scores/latents-{target}-{decoder}.{{split}}.parquet"
                 for target, decoder in TARGET_DECODERS
             ],
         log:
-            "results/logs/score_latents/{dataset}-{subject}.log",
+            "results/logs/score_latents/{dataset}-{subject}-{split}.log",
         benchmark:
-            "results/benchmarks/score_latents/{dataset}-{subject}.tsv"
+            "results/benchmarks/score_latents/{dataset}-{subject}-{split}.tsv"
         conda:
             "../envs/analysis.yaml"
         resources:
             mem_mb=memory(1500, per_input=3),
             runtime=20,
         params:
-            splits=SPLITS,
             targets=list(TARGET_ARRAYS),
             decoders=TARGET_DECODERS,
             code=code_of("score_latents.py"),

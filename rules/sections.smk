@@ -89,7 +89,7 @@ def graph_responses(wildcards):
 # latents.smk
 
 
-STIMULI = ("format", "root", "text", "captions", "simulate")
+STIMULI = ("format", "root", "text", "simulate")
 
 
 def encoding_settings(*names):
@@ -280,10 +280,22 @@ def optimal_settings(wildcards):
 
 def optimal_predictions(wildcards):
     """Where a brain is simulated, the best that can be done is known, target by target."""
-    if "simulate" not in settings_of(wildcards.dataset):
+    if wildcards.split != "test" or "simulate" not in settings_of(wildcards.dataset):
         return []
     folder = f"results/{wildcards.dataset}/{wildcards.subject}/optimal"
     return [f"{folder}/{target}.test.zarr" for target in TARGET_ARRAYS]
+
+
+def predicted_halves(wildcards):
+    """Predictions from both halves of the test images' repeats, decoder by decoder."""
+    if wildcards.split != "test":
+        return []
+    folder = f"results/{wildcards.dataset}/{wildcards.subject}/predictions"
+    return [
+        f"{folder}/{target}-{decoder}-{half}.test.zarr"
+        for target, decoder in TARGET_DECODERS
+        for half in ("first", "second")
+    ]
 
 
 def weights_settings(wildcards):
@@ -352,7 +364,6 @@ CHECKED = (
     "subjects",
     "areas",
     "text",
-    "captions",
     "simulate",
 )
 
@@ -360,7 +371,13 @@ CHECKED = (
 def check_settings():
     return ordered(
         {
-            "datasets": {name: dataset_slice(name, *CHECKED) for name in DATASETS},
+            "datasets": {
+                name: {
+                    **dataset_slice(name, *CHECKED),
+                    "max_bad_voxels": responses_of(config, name)["max_bad_voxels"],
+                }
+                for name in DATASETS
+            },
             "seed": config["seed"],
         }
     )

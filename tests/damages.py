@@ -176,5 +176,6 @@ def wide_volume(labels: np.ndarray) -> np.ndarray:
 
 def check(family: str, root: Path, out: Path) -> str:
     shown: list[str] = []
-    check_data.main({"lab": FAMILIES[family][1](root)}, str(out), show=shown.append)
+    settings = {**FAMILIES[family][1](root), "max_bad_voxels": 0.05}
+    check_data.main({"lab": settings}, str(out), show=shown.append)
     return shown[0]

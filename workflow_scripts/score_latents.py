@@ -74,28 +74,23 @@ def _read_halves(halves: list[str] | None, name: str):
 
 
 if "snakemake" in globals():
-    from itertools import product
+    from itertools import zip_longest
 
     from afterimage.jobs import job_log
 
     with job_log(snakemake.log[0], snakemake.threads):
-        # All are in the order of splits, and of targets or decoders within each.
         given, targets = snakemake.input, snakemake.params.targets
-        latents = dict(zip(product(snakemake.params.splits, targets), given.latents, strict=True))
-        optimal = dict(zip(targets, given.get("optimal", []), strict=False))
-        decoders = [tuple(pair) for pair in snakemake.params.decoders]
-        pairs = zip(given.halves[::2], given.halves[1::2], strict=True)
-        halves = dict(zip(decoders, map(list, pairs), strict=True))
-        jobs = product(snakemake.params.splits, decoders)
-        files = zip(jobs, given.predictions, snakemake.output, strict=True)
-        for (split, (target, decoder)), predictions, out in files:
+        # Only the test split has any of these two; halves come in pairs, in the decoders' order.
+        optimal = dict(zip_longest(targets, given.get("optimal", [])))
+        halves = list(given.get("halves", []))
+        for place, (target, decoder) in enumerate(snakemake.params.decoders):
             main(
-                predictions=predictions,
-                latents=latents[split, target],
-                latents_train=latents["train", target],
-                out=out,
+                predictions=given.predictions[place],
+                latents=given.latents[targets.index(target)],
+                latents_train=given.latents_train[targets.index(target)],
+                out=snakemake.output[place],
                 target=target,
-                identity={"decoder": decoder, "split": split, **snakemake.wildcards},
-                optimal=optimal.get(target) if split == "test" else None,
-                halves=halves[target, decoder] if split == "test" else None,
+                identity={"decoder": decoder, **snakemake.wildcards},
+                optimal=optimal[target],
+                halves=halves[2 * place : 2 * place + 2] or None,
             )

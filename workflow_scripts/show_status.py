@@ -92,8 +92,9 @@ def jobs_of(config: Mapping[str, Any], dataset: str, subject: str) -> Iterator[J
         optimal = [f"optimal/{target}.test.zarr" for target in TARGETS]
         yield job("estimate_optimal", name, *optimal)
     yield job("score_novelty", name, "scores/novelty.parquet")
-    scores = [f"scores/latents-{t}-{d}.{split}.parquet" for t, d in made for split in SPLITS]
-    yield job("score_latents", name, *scores)
+    for split in SPLITS:
+        scores = [f"scores/latents-{t}-{d}.{split}.parquet" for t, d in made]
+        yield job("score_latents", f"{name}-{split}", *scores)
     for method in run["methods"]:
         yield job("score_images", f"{name}-{method}", f"scores/images-{method}.parquet")
 

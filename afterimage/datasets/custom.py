@@ -15,7 +15,14 @@ from afterimage.datasets.custom_tables import (
     responses_path,
     with_responses,
 )
-from afterimage.datasets.interface import FileCheck, Voxels, look, look_at_area, size_of
+from afterimage.datasets.interface import (
+    FileCheck,
+    Voxels,
+    look,
+    look_at_area,
+    look_at_values,
+    size_of,
+)
 from afterimage.datasets.pictures import ENDINGS, look_at_pictures, read_picture
 from afterimage.datasets.regions import all_regions, area_of, unite
 from afterimage.errors import InputError
@@ -158,6 +165,10 @@ class Custom:
         checks.append(look(responses, described, "responses (trials, voxels)", LAYOUT))
         if checks[1].status == "ok":
             checks += [look_at_area(self, subject, area) for area in self.settings["areas"]]
+        if all(check.status == "ok" for check in checks):
+            most = self.settings.get("max_bad_voxels", 1.0)
+            areas = self.settings["areas"]
+            checks += [look_at_values(self, subject, area, most) for area in areas]
         if checks[0].status == "ok":
             checks += self._check_stimuli(subject)
         return checks

@@ -92,6 +92,10 @@ class Dataset(Protocol):
         ...
 
 
+LOOKED_AT = 8
+"""Trials whose values are looked at: a voxel without data has none in any of them."""
+
+
 def look(
     path: str | Path,
     describe: Callable[[], str],
@@ -122,6 +126,31 @@ def look_at_area(data: Dataset, subject: str, area: str) -> FileCheck:
         return FileCheck(name, "ok", "; ".join(data.voxels(subject, area).notes), expected)
     except InputError as error:
         return FileCheck(name, "bad", str(error), expected, error=error)
+
+
+def look_at_values(data: Dataset, subject: str, area: str, most: float) -> FileCheck:
+    """Read some trials of an area's voxels: how many voxels are finite in none of them.
+
+    Parameters
+    ----------
+    most : the share of such voxels that is not yet an error
+    """
+    name, expected = f"{subject}: {area}, some trials", f"at most {most:.1%} of voxels not finite"
+    remedy = "Look at the raw file, or raise responses.max_bad_voxels."
+    try:
+        trials, index = data.trials(subject), data.voxels(subject, area).index
+        chosen = trials.iloc[np.linspace(0, len(trials) - 1, LOOKED_AT).astype(int)]
+        bad = np.ones(len(index), dtype=bool)
+        for part, rows in chosen.groupby("part")["row"]:
+            betas = data.betas(subject, str(part), rows.to_numpy(np.int64), index)
+            bad &= ~np.isfinite(betas).any(axis=0)
+        found = f"{bad.sum()} of {len(bad)} voxels not finite"
+        if bad.mean() > most:
+            found += f", the first is number {bad.argmax()} of the area"
+            raise InputError(name, expected, found, remedy)
+    except InputError as error:
+        return FileCheck(name, "bad", str(error), expected, remedy, error=error)
+    return FileCheck(name, "ok", found, expected)
 
 
 def size_of(path: str | Path) -> str:

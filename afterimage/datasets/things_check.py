@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from afterimage.datasets.interface import FileCheck, look, look_at_area, size_of
+from afterimage.datasets.interface import FileCheck, look, look_at_area, look_at_values, size_of
 from afterimage.datasets.pictures import look_at_pictures
 from afterimage.datasets.things_betas import describe_responses
 from afterimage.errors import InputError
@@ -44,6 +44,9 @@ def check_subject(data: "Things", subject: str) -> list[FileCheck]:
     ]
     if checks[1].status == "ok":
         checks += [look_at_area(data, subject, area) for area in data.settings["areas"]]
+    if all(check.status == "ok" for check in checks):
+        most = data.settings.get("max_bad_voxels", 1.0)
+        checks += [look_at_values(data, subject, area, most) for area in data.settings["areas"]]
     checks.append(_concepts(data, subject, checks[0].status == "ok"))
     checks.append(_pictures(data, subject, checks[0].status == "ok"))
     return checks

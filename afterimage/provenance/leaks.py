@@ -4,8 +4,9 @@ What is proved, for every method: no job that trains or selects has anything of 
 its ancestors, and no job that generates pictures has more of it than the responses of the subject
 that it decodes. `oracle` alone may see the true test latents, and is named as such.
 
-Raw files and the split table hold every split. They are the declared mixed sources: jobs that read
-them take one split's ids, which the test suite shows by poisoning the test content.
+Raw files and the split table hold every split. They are the declared mixed sources: a job that
+reads them makes each split's file from that split's images alone, which the test suite shows by
+poisoning the test content.
 """
 
 import re

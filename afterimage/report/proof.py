@@ -30,9 +30,9 @@ def read_proof(path: str | None, simulated: Mapping[str, bool]) -> Proof | None:
         f"{training['training_jobs']} training and {training['selection_jobs']} selection jobs, "
         f"{_count(training['violations'])} with a test response, picture, caption, latent or "
         "score among its ancestors.",
-        "Raw files and the list of trials hold every split; jobs that read them take one split's "
-        f"images only ({_readers(proof['mixed_readers'])}), which tests check by poisoning the "
-        "test content.",
+        "Raw files and the list of trials hold every split; jobs that read them make each split's "
+        f"file from its own images alone ({_readers(proof['mixed_readers'])}), which tests check "
+        "by poisoning the test content.",
     ]
     if elsewhere := proof.get("elsewhere"):
         named = ", ".join(method_name(name) for name in elsewhere)

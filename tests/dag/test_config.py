@@ -71,18 +71,31 @@ def test_every_property_is_described_and_closed():
         ("run: {methods: [bset]}", "best"),
         ("decoders: {image: {gcn: {kind: gnc}}}", "gcn"),
         ("decoders: {image: {gcn: {learning_rat: 0.1}}}", "learning_rate"),
-        ("reconstruction: {strenght: 0.5}", "strenght"),
-        ("reconstruction: {strength: 2}", "maximum"),
+        ("reconstruction: {strenght: 0.5}", "did you mean 'strength'"),
+        ("reconstruction: {strength: 2}", "reconstruction.strength: expected maximum 1, found 2"),
+        ("run: {decoders: {image: gnc}}", "run.decoders.image: expected array, found 'gnc'"),
+        (
+            "datasets: {demo-nsd: {n_sessions: {subj01: abc}}}",
+            "n_sessions.subj01: expected integer",
+        ),
+        ("scoring: {networks: [alexnt]}", "did you mean 'alexnet'"),
+        ("scoring: {weights: {folder: /nowhere}}", "scoring.weights.folder: expected a folder"),
         ("scoring: {protocols: [brain-difuser]}", "brain-diffuser"),
-        ("datasets: {demo-nsd: {graph: {nodes: {V1: [V9]}}}}", "V9"),
+        (
+            "datasets: {demo-nsd: {graph: {nodes: {V1: [V9]}}}}",
+            "a region of the lower area, found 'V9'",
+        ),
     ],
 )
 def test_a_typo_gives_its_line_before_anything_runs(snakemake, tmp_path, overlay, said):
     (tmp_path / "overlay.yaml").write_text(overlay)
     done = dry_run(snakemake, tmp_path, "--configfile", str(tmp_path / "overlay.yaml"))
     assert done.returncode != 0
-    assert said in done.stdout + done.stderr
+    lines = (done.stdout + done.stderr).splitlines()
+    assert sum(said in line for line in lines) == 1
     assert "Traceback" not in done.stdout + done.stderr
+    # The file that was read, the kind of error, where in the Snakefile, and the line itself.
+    assert len([line for line in lines if line.strip()]) <= 8
 
 
 def job_counts(output: str) -> dict[str, int]:
@@ -105,12 +118,12 @@ def job_counts(output: str) -> dict[str, int]:
                 "read_betas": 37,
                 "train_decoder": 6,
                 "reconstruct_images": 7 * 4,
-                "score_latents": 1,
+                "score_latents": 3,
             },
         ),
         (
             "things",
-            {"read_betas": 1, "train_decoder": 6, "reconstruct_images": 7, "score_latents": 1},
+            {"read_betas": 1, "train_decoder": 6, "reconstruct_images": 7, "score_latents": 3},
         ),
     ],
 )

@@ -70,7 +70,11 @@ def small() -> dict:
         "selection": {"candidates": {"image": ["gcn"], "text": ["linear"]}},
         "responses": {"normalise": "voxel", "max_bad_voxels": 0.05, "min_noise_ceiling": None},
         "reconstruction": {"steps": 50, "strength": 0.8},
-        "scoring": {"protocols": ["report"]},
+        "scoring": {
+            "protocols": ["report"],
+            "networks": ["alexnet"],
+            "weights": {"folder": None},
+        },
     }
 
 

@@ -1,5 +1,6 @@
 """Damaged THINGS-fMRI files and own data: each ends in one clear line before anything heavy."""
 
+import numpy as np
 import pytest
 
 from afterimage.errors import InputError
@@ -28,6 +29,11 @@ BROKEN = {
     "responses transposed": ("things", RESPONSES, rewrite_responses(lambda a: a.T), "transposed"),
     "responses of fewer trials": (
         "things", RESPONSES, rewrite_responses(lambda a: a[:, :4]), r"\(7, 5\).*found \(7, 4\)"
+    ),
+    "a voxel without values": (
+        "things", RESPONSES,
+        rewrite_responses(lambda a: np.where(np.arange(len(a))[:, None] == 2, np.nan, a)),
+        "at most 5.0% of voxels not finite, found 1 of [0-9] voxels not finite",
     ),
     "responses as integers": (
         "things", RESPONSES, rewrite_responses(lambda a: a.astype(int)), "block of floats"
@@ -106,6 +112,11 @@ BROKEN = {
     "own responses cut short": ("custom", "anna/responses.npy", cut_short, "readable responses"),
     "own responses as text": (
         "custom", "anna/responses.npy", rewrite_array(lambda a: a.astype(str)), "expected numbers"
+    ),
+    "own voxel without values": (
+        "custom", "anna/responses.npy",
+        rewrite_array(lambda a: np.where(np.arange(a.shape[1]) == 1, np.nan, a)),
+        "at most 5.0% of voxels not finite, found 1 of [0-9] voxels not finite",
     ),
     "own responses twice": (
         "custom", "anna/responses.h5", write(b""), "one file of responses"

@@ -65,6 +65,15 @@ def test_pictures_are_more_like_what_was_seen_than_the_shuffled_ones(finished):
     assert means["linear"] > means["shuffled"]
     assert means["best"] > means["shuffled"]
     assert means["oracle"] > means["linear"]
+    lpips = table[(table.metric == "lpips_alex") & (table.protocol == "report")]
+    means = lpips.groupby("method").value.mean()
+    assert means["best"] < means["shuffled"]
+    best, shuffled = (
+        table[(table.metric == "alexnet5") & (table.method == name)].set_index("subject")
+        for name in ("best", "shuffled")
+    )
+    assert (best.low > 0.5).all()
+    assert (best.value > shuffled.value).all()
 
 
 def test_a_graph_of_one_node_is_said(finished):
