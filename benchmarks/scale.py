@@ -7,6 +7,8 @@ run of everything from the raw files on. Ends with an error at 3,000 jobs or 15 
 """
 
 import json
+import os
+import platform
 import re
 import resource
 import subprocess
@@ -62,7 +64,19 @@ def main() -> None:
     for rule, count in counts.items():
         print(f"{rule:<20}{count:>6}")
     print(f"dry run: {seconds:.1f} s, of which {busy:.1f} s of processor")
-    if counts["total"] >= MOST_JOBS or seconds >= MOST_SECONDS:
+    holds = counts["total"] < MOST_JOBS and seconds < MOST_SECONDS
+    # There is nothing to run beside: the ratio is the time allowed over the time taken.
+    print(
+        json.dumps(
+            {
+                "ratio": round(MOST_SECONDS / seconds, 2),
+                "equal": holds,
+                "jobs": counts["total"],
+                "hardware": f"{platform.machine()}, {os.cpu_count()} cores",
+            }
+        )
+    )
+    if not holds:
         raise SystemExit(f"more than {MOST_JOBS} jobs or {MOST_SECONDS:.0f} s")
 
 
