@@ -207,20 +207,20 @@ def _shares(latents: "pd.DataFrame | None") -> list[str]:
     if latents is None:
         return []
     return [
-        f"{dataset}, {subject}: of what the best linear decoder could gain over guessing the mean, "
-        f"{found} (share on the test images)."
+        f"{dataset}, {subject}: share of the best linear decoder's gain over guessing the mean, "
+        f"for each decoder on the test images. {found}."
         for dataset, subject, found in _by_decoder(latents, "share_of_optimal")
     ]
 
 
 def _by_decoder(latents: "pd.DataFrame", score: str):
-    """(dataset, subject, 'image: linear 0.9, ...; text: ...'): every decoder, none picked out."""
+    """(dataset, subject, 'Image: Linear 0.90, ...; Text: ...'): every decoder, none picked out."""
     rows = latents[
         (latents["score"] == score) & (latents["split"] == "test") & latents["value"].notna()
     ]
     for (dataset, subject), part in rows.groupby(["dataset", "subject"]):
         targets = [
-            f"{target}: "
+            f"{target.capitalize()}: "
             + ", ".join(
                 f"{decoder_name(row['decoder'])} {number(row['value'], 2)}"
                 for _, row in of_target.iterrows()
@@ -272,7 +272,7 @@ def is_it_retrieval(
     if latents is not None:
         lines += [
             f"{dataset}, {subject}: share of test images whose prediction is more like its own "
-            f"target than like every training target (retrieval alone: 0), {found}."
+            f"target than like any training target (retrieval alone: 0). {found}."
             for dataset, subject, found in _by_decoder(latents, "novelty_identification")
         ]
     if not lines:

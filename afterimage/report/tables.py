@@ -179,7 +179,7 @@ def _images(rows: "pd.DataFrame") -> str:
 def _fewer(rows: "pd.DataFrame", method: str) -> str:
     """', 12 images' where a method has fewer pictures than the others, else ''."""
     mine = rows.loc[rows["method"] == method, "n_images"].max()
-    return f", {int(mine)} images" if mine < rows["n_images"].max() else ""
+    return f", {int(mine)} images" if 0 < mine < rows["n_images"].max() else ""
 
 
 def _reasons(table: "pd.DataFrame") -> list[str]:

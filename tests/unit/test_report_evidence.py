@@ -99,7 +99,7 @@ def test_every_decoder_is_named_and_none_is_picked_by_its_test_score():
         [*whose, "cnn", "validation", "share_of_optimal", 0.7],
     ]
     (line,) = answers.what_would_perfect_show(None, pd.DataFrame(rows, columns=columns), []).lines
-    assert "image: Linear 0.80, CNN 0.90 (share" in line
+    assert line.endswith("test images. Image: Linear 0.80, CNN 0.90.")
 
 
 def test_what_other_systems_made_is_named_in_the_answer_about_leaks(tmp_path):
