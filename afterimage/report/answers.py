@@ -165,7 +165,7 @@ def _per_image(
 def was_test_used(proof: Proof | None) -> Answer:
     """The leak proof's verdict."""
     if proof is None:
-        lines = [f"{MISSING} the leak proof has not been run (snakemake leak_proof)."]
+        lines = [f"{MISSING} the leak proof has not been run (snakemake --cores 1 leak_proof)."]
     elif proof.holds:
         lines = ["No, says the workflow's own graph of jobs.", *proof.lines[:1], *proof.elsewhere]
     else:
