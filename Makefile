@@ -42,8 +42,9 @@ lint: setup
 	$(BIN)/snakefmt --check Snakefile rules
 	$(BIN)/snakemake --lint
 
+# Of another config than the demo's: make status CONFIG=config/nsd.yaml
 status: setup
-	@$(BIN)/python workflow_scripts/show_status.py
+	@$(BIN)/python workflow_scripts/show_status.py $(if $(CONFIG),--configfile $(CONFIG))
 
 setup: $(VENV)/.ready
 

@@ -195,7 +195,7 @@ def _scores(run, folder, method, ids, n_samples, ease, rng) -> list:
     rows, summary = [], []
     whose, counts = (*folder.parts[-2:], method), (len(ids), n_samples)
     for protocol, metric, levels in METRICS:
-        mean = levels[LEVEL[method]]
+        mean = levels[LEVEL.get(method, 1)]
         sign = -1 if metric == "lpips_alex" else 1
         per_image = mean + sign * 0.05 * (ease - ease.mean()) * (method not in ("shuffled", "mean"))
         values = np.clip(per_image[:, None] + rng.normal(0, 0.03, (len(ids), n_samples)), -1, 1)

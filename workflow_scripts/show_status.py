@@ -50,9 +50,12 @@ class Stage:
 def jobs_of(config: Mapping[str, Any], dataset: str, subject: str) -> Iterator[Job]:
     """Every job of one subject, in the order in which stages follow each other."""
     from afterimage.datasets import parts
+    from afterimage.methods import FROM_BEST
 
     settings = config["datasets"][dataset]
-    run = config["run"]
+    own, foreign = methods_of(config, dataset, subject)
+    decoders = decoders_of(config)
+    trains = bool(decoders)
     folder, name = f"{dataset}/{subject}", f"{dataset}-{subject}"
 
     def job(rule: str, log: str, *outputs: str) -> Job:
@@ -63,51 +66,91 @@ def jobs_of(config: Mapping[str, Any], dataset: str, subject: str) -> Iterator[J
         rule = f"simulate_{settings['format']}"
         yield Job(rule, (f"demo/{dataset}/raw",), f"logs/{rule}/{dataset}.log")
     yield job("index_trials", name, "trials.parquet")
-    for part in parts(settings, subject):
-        betas = [f"betas/{split}/{part}.zarr" for split in SPLITS]
-        yield job("read_betas", f"{name}-{part}", *betas)
-    for split in SPLITS:
-        areas = [f"responses/{area}/{split}.zarr" for area in ("lower", "higher")]
-        yield job("extract_responses", f"{name}-{split}", *areas)
-    yield job("build_graph", name, "graph.zarr")
-    for rule, target in (("encode_images", "image"), ("encode_captions", "text")):
-        yield job(rule, name, *[f"latents/{target}/{split}.zarr" for split in SPLITS])
-    made = [(t, d) for t in TARGETS for d in run["decoders"][t]]
-    for target, decoder in made:
+    if trains or own:
+        for part in parts(settings, subject):
+            betas = [f"betas/{split}/{part}.zarr" for split in SPLITS]
+            yield job("read_betas", f"{name}-{part}", *betas)
+        # Without decoders nothing is validated; the test responses say which images there are.
+        for split in SPLITS if trains else ("train", "test"):
+            areas = [f"responses/{area}/{split}.zarr" for area in ("lower", "higher")]
+            yield job("extract_responses", f"{name}-{split}", *areas)
+        for rule, target in (("encode_images", "image"), ("encode_captions", "text")):
+            yield job(rule, name, *[f"latents/{target}/{split}.zarr" for split in SPLITS])
+    if trains:
+        yield job("build_graph", name, "graph.zarr")
+    for target, decoder in decoders:
         model = f"decoders/{target}-{decoder}/model.json"
         yield job("train_decoder", f"{name}-{target}-{decoder}", model)
-    for target, decoder in made:
+    for target, decoder in decoders:
         outputs = [f"predictions/{target}-{decoder}.{split}.zarr" for split in SPLITS]
         yield job("predict_latents", f"{name}-{target}-{decoder}", *outputs)
-    yield job("select_decoder", name, "selected.json")
-    for method in run["methods"]:
+    if set(own).intersection(FROM_BEST):
+        yield job("select_decoder", name, "selected.json")
+    for method in own:
         latents = [f"methods/{method}/{array}.zarr" for array in ("z", "c")]
         yield job("compose_method", f"{name}-{method}", *latents)
     shards = int(settings.get("shards", 1))
-    for method in run["methods"]:
+    for method in own:
         for index in range(1, shards + 1):
             shard = f"reconstructions/{method}/shard{index}of{shards}"
             yield job("reconstruct_images", f"{name}-{method}-{index}of{shards}", shard)
-    if "simulate" in settings:
-        optimal = [f"optimal/{target}.test.zarr" for target in TARGETS]
-        yield job("estimate_optimal", name, *optimal)
-    yield job("score_novelty", name, "scores/novelty.parquet")
-    for split in SPLITS:
-        scores = [f"scores/latents-{t}-{d}.{split}.parquet" for t, d in made]
-        yield job("score_latents", f"{name}-{split}", *scores)
-    for method in run["methods"]:
+    for method in foreign:
+        shard = f"reconstructions/{method}/shard1of1"
+        yield job("import_pictures", f"{name}-{method}", shard)
+    if trains:
+        yield job("score_novelty", name, "scores/novelty.parquet")
+    scored = [(t, d) for t in TARGETS for d in config["run"]["decoders"][t]]
+    if scored:
+        if "simulate" in settings:
+            optimal = [f"optimal/{target}.test.zarr" for target in TARGETS]
+            yield job("estimate_optimal", name, *optimal)
+        for split in SPLITS:
+            scores = [f"scores/latents-{t}-{d}.{split}.parquet" for t, d in scored]
+            yield job("score_latents", f"{name}-{split}", *scores)
+    for method in (*own, *foreign):
         yield job("score_images", f"{name}-{method}", f"scores/images-{method}.parquet")
 
 
-def shared_jobs() -> list[Job]:
-    """The jobs that belong to no subject."""
-    tables = ("tables/latent_mse.csv", "tables/image_metrics.csv")
-    return [
-        Job("check_data", ("data_check.txt",), "logs/check_data/all.log"),
-        Job("tabulate", tables, "logs/tabulate/tables.log"),
-        Job("leak_proof", ("leak_proof.json",), "logs/leak_proof/all.log"),
-        Job("render_report", ("report/index.html",), "logs/render_report/page.log"),
+def decoders_of(config: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """(target, decoder) of every decoder that is scored, or that a method needs."""
+    from afterimage.methods import FROM_BEST
+
+    methods = set(config["run"]["methods"])
+    found = []
+    for target in TARGETS:
+        names = list(config["run"]["decoders"][target])
+        names += ["linear"] if "linear" in methods else []
+        if methods.intersection(FROM_BEST):
+            names += config["selection"]["candidates"][target]
+        found += [(target, name) for name in dict.fromkeys(names)]
+    return found
+
+
+def methods_of(
+    config: Mapping[str, Any], dataset: str, subject: str
+) -> tuple[list[str], list[str]]:
+    """The run's own methods, and other systems' that made pictures of this subject."""
+    external = config.get("external", {})
+    methods = config["run"]["methods"]
+    own = [name for name in methods if name not in external]
+    foreign = [
+        name for name in methods if name in external and subject in external[name].get(dataset, {})
     ]
+    return own, foreign
+
+
+def shared_jobs(config: Mapping[str, Any]) -> list[Job]:
+    """The jobs that belong to no subject."""
+    names = ("latent_mse", "image_metrics", "latent_comparisons", "comparisons")
+    tables = tuple(f"tables/{name}.csv" for name in names)
+    jobs = [Job("check_data", ("data_check.txt",), "logs/check_data/all.log")]
+    jobs.append(Job("list_jobs", ("jobs.json",), "logs/list_jobs/all.log"))
+    if decoders_of(config):
+        jobs.append(Job("leak_proof", ("leak_proof.json",), "logs/leak_proof/all.log"))
+    jobs.append(Job("tabulate", tables, "logs/tabulate/tables.log"))
+    jobs.append(Job("write_provenance", ("provenance.json",), "logs/write_provenance/record.log"))
+    jobs.append(Job("render_report", ("report/index.html",), "logs/render_report/page.log"))
+    return jobs
 
 
 def stages(jobs: Sequence[Job], results: Path) -> list[Stage]:
@@ -175,7 +218,7 @@ def main(config: Mapping[str, Any], results: str = "results") -> str:
         for subject in config["datasets"][dataset]["subjects"]:
             jobs = list(jobs_of(config, dataset, str(subject)))
             blocks.append(show(f"{dataset}, {subject}", stages(jobs, Path(results))))
-    blocks.append(show("all subjects together", stages(shared_jobs(), Path(results))))
+    blocks.append(show("all subjects together", stages(shared_jobs(config), Path(results))))
     locked = Path(results).resolve().parent / ".snakemake" / "locks"
     if locked.is_dir() and any(locked.iterdir()):
         blocks.append("A run holds the lock: stages that have not failed may be under way.")

@@ -8,7 +8,13 @@ import numpy as np
 from afterimage.report.gallery import Gallery
 from afterimage.report.proof import Proof
 from afterimage.report.tables import number
-from afterimage.report.words import better, is_identification, metric_name, space_name
+from afterimage.report.words import (
+    better,
+    decoder_name,
+    is_identification,
+    metric_name,
+    space_name,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,8 +30,8 @@ class Answer:
     lines: list[str]
     link: str
     link_text: str
-    examples: list[tuple[str, str]] = field(default_factory=list)
-    """(text, link) of single images."""
+    examples: list[tuple[str, list[tuple[str, str]]]] = field(default_factory=list)
+    """(what they have in common, (text, link) of single images)."""
 
 
 def is_it_chance(images: "pd.DataFrame | None", pairs: "pd.DataFrame | None") -> Answer:
@@ -44,6 +50,8 @@ def is_it_chance(images: "pd.DataFrame | None", pairs: "pd.DataFrame | None") ->
         else:
             line = f"{dataset}, {subject}"
         extra = _against_shuffled(pairs, dataset, subject)
+        if chosen:
+            extra = "; ".join(filter(None, (_gain(pairs, best), extra)))
         lines.append(f"{line}; {extra}." if extra else f"{line}.")
     if not any("identification" in line or "shuffled" in line for line in lines):
         lines = [
@@ -54,15 +62,31 @@ def is_it_chance(images: "pd.DataFrame | None", pairs: "pd.DataFrame | None") ->
     return Answer(question, lines, "#headline", "Headline table with the controls")
 
 
-def _against_shuffled(pairs: "pd.DataFrame | None", dataset: str, subject: str) -> str:
-    if pairs is None:
-        return ""
-    rows = pairs[
+def _pairs_with_shuffled(pairs: "pd.DataFrame", dataset: str, subject: str) -> "pd.DataFrame":
+    return pairs[
         (pairs["dataset"] == dataset)
         & (pairs["subject"] == subject)
         & (pairs["first"] == "best")
         & (pairs["second"] == "shuffled")
     ]
+
+
+def _gain(pairs: "pd.DataFrame | None", best: "pd.Series") -> str:
+    """By how much a score of `best` is above that of `shuffled` on the same images."""
+    if pairs is None or "protocol" not in pairs:
+        return ""
+    rows = _pairs_with_shuffled(pairs, best["dataset"], best["subject"])
+    rows = rows[(rows["protocol"] == best["protocol"]) & (rows["score"] == best["metric"])]
+    if not len(rows):
+        return ""
+    value, low, high = (number(rows[name].iloc[0]) for name in ("gain", "gain_low", "gain_high"))
+    return f"that is {value} [{low}, {high}] more than the shuffled control"
+
+
+def _against_shuffled(pairs: "pd.DataFrame | None", dataset: str, subject: str) -> str:
+    if pairs is None:
+        return ""
+    rows = _pairs_with_shuffled(pairs, dataset, subject)
     if not len(rows):
         return ""
     won = int((rows["gain_low"] > 0).sum())
@@ -73,8 +97,9 @@ def _against_shuffled(pairs: "pd.DataFrame | None", dataset: str, subject: str) 
 
 
 def which_fail(scores: "pd.DataFrame", galleries: list[Gallery]) -> Answer:
-    """Images on which `best` scores no better than `shuffled`, the worst of them linked."""
-    lines, examples = [], []
+    """Images on which `best` scores no better than `shuffled`, and the worst, linked."""
+    lines: list[str] = []
+    examples: list[tuple[str, list[tuple[str, str]]]] = []
     for gallery in galleries:
         metric = _failing_metric(scores, gallery)
         if metric is None:
@@ -86,13 +111,17 @@ def which_fail(scores: "pd.DataFrame", galleries: list[Gallery]) -> Answer:
         gain = (best * sign).sub(shuffled * sign).dropna()
         if not len(gain):
             continue
-        failed = int((gain <= 0).sum())
+        failed = gain[gain <= 0].sort_values(kind="stable").index
+        name = ", ".join(gallery.subject)
         lines.append(
-            f"{', '.join(gallery.subject)}: on {failed} of {len(gain)} images the best decoder's "
+            f"{name}: on {len(failed)} of {len(gain)} images the best decoder's "
             f"{metric_name(metric[1])} is no better than the shuffled control's."
         )
         worst = (best * sign).dropna().sort_values(kind="stable").index[:4]
-        examples += [(str(name), gallery_link(gallery, str(name))) for name in worst]
+        for label, chosen in ((f"{name}, failing", failed[:8]), (f"{name}, worst", worst)):
+            links = [(str(image), gallery_link(gallery, str(image))) for image in chosen]
+            if links:
+                examples.append((label, links))
     link = ""
     if galleries:
         metric = _failing_metric(scores, galleries[0])
@@ -136,9 +165,9 @@ def _per_image(
 def was_test_used(proof: Proof | None) -> Answer:
     """The leak proof's verdict."""
     if proof is None:
-        lines = [f"{MISSING} the leak proof has not been run (snakemake leak_proof)."]
+        lines = [f"{MISSING} the leak proof has not been run (snakemake --cores 1 leak_proof)."]
     elif proof.holds:
-        lines = ["No, says the workflow's own graph of jobs.", *proof.lines[:1]]
+        lines = ["No, says the workflow's own graph of jobs.", *proof.lines[:1], *proof.elsewhere]
     else:
         lines = ["YES: the leak proof failed.", *proof.violations[:1]]
     question = "Was the test set used in training or selection?"
@@ -177,16 +206,28 @@ def what_would_perfect_show(
 def _shares(latents: "pd.DataFrame | None") -> list[str]:
     if latents is None:
         return []
-    rows = latents[(latents["score"] == "share_of_optimal") & (latents["split"] == "test")]
-    lines = []
-    for (dataset, subject, target), part in rows.groupby(["dataset", "subject", "target"]):
-        top = part.loc[part["value"].idxmax()] if part["value"].notna().any() else None
-        if top is not None:
-            lines.append(
-                f"{dataset}, {subject}: the {top['decoder']} {target} decoder reaches "
-                f"{_interval(top)} of what the best linear decoder could."
+    return [
+        f"{dataset}, {subject}: share of the best linear decoder's gain over guessing the mean, "
+        f"for each decoder on the test images. {found}."
+        for dataset, subject, found in _by_decoder(latents, "share_of_optimal")
+    ]
+
+
+def _by_decoder(latents: "pd.DataFrame", score: str):
+    """(dataset, subject, 'Image: Linear 0.90, ...; Text: ...'): every decoder, none picked out."""
+    rows = latents[
+        (latents["score"] == score) & (latents["split"] == "test") & latents["value"].notna()
+    ]
+    for (dataset, subject), part in rows.groupby(["dataset", "subject"]):
+        targets = [
+            f"{target.capitalize()}: "
+            + ", ".join(
+                f"{decoder_name(row['decoder'])} {number(row['value'], 2)}"
+                for _, row in of_target.iterrows()
             )
-    return lines
+            for target, of_target in part.groupby("target")
+        ]
+        yield dataset, subject, "; ".join(targets)
 
 
 def is_it_retrieval(
@@ -205,29 +246,35 @@ def is_it_retrieval(
         if metric is None or not len(mine):
             continue
         values = _per_image(scores, gallery, "best", metric)
+        parts = []
         for space, rows in mine.groupby("space"):
             distance = rows.set_index("image_id")["distance"]
             both = values.to_frame("value").join(distance, how="inner").dropna()
-            if len(both) < 4 or both["distance"].nunique() < 2 or both["value"].nunique() < 2:
+            if len(both) < 4 or both["value"].nunique() < 2:
+                continue
+            if both["distance"].nunique() < 2:
+                same = number(both["distance"].iloc[0])
+                parts.append(f"by {space_name(space)}, all test images are {same} from training")
                 continue
             near, far = (part["value"].mean() for part in _halves(both.sort_values("distance")))
             rank = both.rank()
             rho = np.corrcoef(rank["distance"], rank["value"])[0, 1]
+            parts.append(
+                f"by {space_name(space)}, {number(near)} on the half of the test images nearest to "
+                f"a training image and {number(far)} on the far half (rank correlation "
+                f"{number(rho, 2)})"
+            )
+        if parts:
             lines.append(
-                f"{', '.join(gallery.subject)}: {metric_name(metric[1])} is {number(near)} on the "
-                f"half of the test images nearest to a training image, {number(far)} on the far "
-                f"half ({space_name(space)}; rank correlation {number(rho, 2)})."
+                f"{', '.join(gallery.subject)}: {metric_name(metric[1])} ({better(metric[1])} is "
+                f"better) is, {'; '.join(parts)}."
             )
     if latents is not None:
-        rows = latents[
-            (latents["score"] == "novelty_identification") & (latents["split"] == "test")
+        lines += [
+            f"{dataset}, {subject}: share of test images whose prediction is more like its own "
+            f"target than like any training target (retrieval alone: 0). {found}."
+            for dataset, subject, found in _by_decoder(latents, "novelty_identification")
         ]
-        for _, row in rows.iterrows():
-            lines.append(
-                f"{row['dataset']}, {row['subject']}: the true {row['target']} target is the "
-                f"nearest among itself and all training targets in {_interval(row)} of test "
-                f"images ({row['decoder']})."
-            )
     if not lines:
         lines = [f"{MISSING} no distances to the training images were computed."]
     question = "Is it just retrieving training images?"

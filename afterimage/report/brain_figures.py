@@ -145,7 +145,7 @@ def voxel_maps(xyz: np.ndarray, values: np.ndarray, name: str, title: str) -> "F
             rasterized=True,
         )
         axis.set_title(view)
-        axis.set_aspect("equal")
+        axis.set_aspect("equal", anchor="N")
         axis.set_xlabel("xyz"[a])
         axis.set_ylabel("xyz"[b])
         axis.locator_params(nbins=4)

@@ -6,11 +6,9 @@ import numpy as np
 
 from afterimage.report.words import (
     CONTROLS,
-    DECODERS,
     METRICS,
     SCORES,
     better,
-    method_name,
     metric_name,
 )
 
@@ -86,8 +84,3 @@ def score_name(score: str) -> str:
     if score in METRICS:
         return metric_name(score)
     return SCORES[score][0] if score in SCORES else score.replace("_", " ")
-
-
-def competitor_name(name: str) -> str:
-    """The name of a method, or of a decoder."""
-    return DECODERS[name] if name in DECODERS and name != "linear" else method_name(name)

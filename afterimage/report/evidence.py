@@ -4,11 +4,18 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from afterimage.report.comparisons import competitor_name, score_name
+from afterimage.report.comparisons import score_name
 from afterimage.report.drawing import save_figure, style
 from afterimage.report.inputs import Placed, Subject
 from afterimage.report.page import Block, Chart
-from afterimage.report.words import ARROWS, better, method_name, metric_name, space_name
+from afterimage.report.words import (
+    ARROWS,
+    better,
+    decoder_name,
+    method_name,
+    metric_name,
+    space_name,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -89,7 +96,10 @@ def forest_blocks(
     charts: dict[Subject, list[Chart]] = {}
     for subject, rows in _subjects(pairs):
         known = list(zip(rows.get("protocol", rows["score"]), rows["score"], strict=True))
-        rows = rows[[pair in columns for pair in known]] if "protocol" in rows else rows
+        if "protocol" in rows:
+            place = [columns.index(pair) if pair in columns else -1 for pair in known]
+            rows = rows.assign(place=place).sort_values("place", kind="stable")
+            rows = rows[rows["place"] >= 0]
         chart = _forest(rows, subject, simulated, folder, "methods", "Methods")
         if chart:
             charts.setdefault(subject, []).append(chart)
@@ -122,11 +132,12 @@ def _forest(
 
     if not len(rows):
         return None
+    name_of = method_name if name == "methods" else decoder_name
     lines = []
     for _, row in rows.iterrows():
         target = f"{row['target']}: " if isinstance(row.get("target"), str) else ""
         panel = score_name(str(row["score"]))
-        pair = f"{competitor_name(row['first'])} − {competitor_name(row['second'])}"
+        pair = f"{name_of(row['first'])} − {name_of(row['second'])}"
         lines.append(
             {
                 "panel": f"{target}{panel} {ARROWS[better(str(row['score']))]}".strip(),
@@ -203,6 +214,8 @@ def read_novelty(files: Sequence[Placed]) -> "pd.DataFrame":
     for file in files:
         table = pd.read_parquet(file.path)
         table["image_id"] = table["image_id"].astype(str)
+        # Distances are float32: what differs by less than this is the same, and 0 is 0.
+        table["distance"] = table["distance"].round(5) + 0.0
         parts.append(table.assign(dataset=file.subject[0], subject=file.subject[1]))
     columns = ["dataset", "subject", "image_id", "space", "distance"]
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
@@ -223,7 +236,7 @@ def novelty_blocks(
         mine = scores[
             (scores["dataset"] == subject[0])
             & (scores["subject"] == subject[1])
-            & scores["method"].isin(["best", "linear", "oracle", "shuffled"])
+            & ~scores["method"].isin(["mean", "image_only", "text_only"])
         ]
         pair = _novelty_metric(mine, columns)
         if pair is None:
@@ -233,6 +246,8 @@ def novelty_blocks(
         charts = []
         for space, rows in distances.groupby("space"):
             distance = rows.set_index("image_id")["distance"]
+            if distance.nunique() < 2:
+                continue
             x, y = {}, {}
             for method, part in mine.groupby("method"):
                 both = part.groupby("image_id")["value"].mean().to_frame("value")
@@ -243,7 +258,8 @@ def novelty_blocks(
             if not x:
                 continue
             where = space_name(space)
-            names = (f"distance to the nearest training image ({where})", metric_name(pair[1]))
+            score = f"{metric_name(pair[1])} {ARROWS[better(pair[1])]}"
+            names = (f"distance to the nearest training image ({where})", score)
             description = (
                 f"{metric_name(pair[1])} of each test image against its distance ({where}) to the "
                 f"nearest training image, for {', '.join(method_name(m) for m in x)}."
@@ -255,7 +271,8 @@ def novelty_blocks(
                         figure,
                         f"novelty-{space}",
                         "Each dot is a test image; the lines join the means of four equal parts. "
-                        "A score that falls to the right leans on pictures like those trained on.",
+                        "The arrow points to the better side; a score that gets worse to the right "
+                        "leans on pictures like those trained on.",
                         description,
                     )
                 )

@@ -88,7 +88,7 @@ def forest_plot(rows: "pd.DataFrame", title: str) -> "Figure":
         axis.grid(axis="x")
         axis.set_axisbelow(True)
         axis.margins(x=0.12, y=0.08)
-        axis.locator_params(axis="x", nbins=4)
+        axis.locator_params(axis="x", nbins=3, steps=[1, 2, 5, 10])
     axes[0, 0].set_yticks(range(len(labels)), labels)
     figure.suptitle(title, x=0.005, ha="left", fontsize=9, fontweight="bold", color=INK)
     return figure
@@ -136,7 +136,7 @@ def novelty_plot(
     distance, values : method -> one number an image, in the same order
     names : of the distance and of the score
     """
-    figure, axes = new_figure(4.4, 2.9)
+    figure, axes = new_figure(5.6, 2.9)
     axis = axes[0, 0]
     for method in method_order(distance):
         x, y = distance[method], values[method]
@@ -157,6 +157,6 @@ def novelty_plot(
     axis.set_ylabel(names[1])
     axis.grid()
     axis.set_axisbelow(True)
-    axis.legend(loc="best")
+    axis.legend(loc="upper left", bbox_to_anchor=(1, 1))
     axis.set_title(title)
     return figure

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 from afterimage.report.inputs import Pictures, Subject, natural
 from afterimage.report.pictures import COPY_LIMIT, file_name, write_all, write_strip
 from afterimage.report.words import (
-    METHODS,
     better,
+    method_hint,
     method_name,
     method_order,
     metric_name,
@@ -214,7 +214,7 @@ def catalogue(galleries: Sequence[Gallery], simulated: Mapping[str, bool]) -> di
         "methods": {
             name: {
                 "label": method_name(name),
-                "hint": METHODS[name][1] if name in METHODS else "pictures made elsewhere",
+                "hint": method_hint(name),
                 "file": file_name(name),
             }
             for name in sorted(methods)

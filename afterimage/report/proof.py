@@ -11,11 +11,15 @@ from afterimage.stores import read_json
 
 @dataclass
 class Proof:
-    """The verdict, what was walked, each violation, and a row for every method."""
+    """The verdict, what was walked, each violation, and a row for every method.
+
+    `elsewhere` says, in a line or none, which methods' pictures other systems made.
+    """
 
     holds: bool
     lines: list[str]
     violations: list[str]
+    elsewhere: list[str] = field(default_factory=list)
     table: Table = field(default_factory=lambda: Table("leak-proof", "", "Method", []))
 
 
@@ -34,15 +38,15 @@ def read_proof(path: str | None, simulated: Mapping[str, bool]) -> Proof | None:
         f"file from its own images alone ({_readers(proof['mixed_readers'])}), which tests check "
         "by poisoning the test content.",
     ]
-    if elsewhere := proof.get("elsewhere"):
-        named = ", ".join(method_name(name) for name in elsewhere)
-        lines.append(f"Made by other systems, and not covered by this proof: {named}.")
+    named = ", ".join(method_name(name) for name in proof.get("elsewhere", []))
+    elsewhere = [f"Nothing is proved of what other systems made: {named}."] if named else []
     every = [*training["violations"]]
     every += [violation for method in proof["methods"] for violation in method["violations"]]
     said = dict.fromkeys(
         f"{leak['job']}: {' → '.join(leak['path'])} ({leak['reason']})" for leak in every
     )
-    return Proof(bool(proof["holds"]), lines, list(said), _table(proof["methods"], simulated))
+    table = _table(proof["methods"], simulated)
+    return Proof(bool(proof["holds"]), lines, list(said), elsewhere, table)
 
 
 def _count(violations: Sequence[Any]) -> str:

@@ -1,7 +1,7 @@
 """The report's tables, for the page and as Markdown: values, intervals, and why one is missing."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import TYPE_CHECKING
@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 from afterimage.report.words import (
     ARROWS,
     DECODERS,
-    METHODS,
     SCORES,
     better,
+    decoder_name,
     is_identification,
     method_group,
+    method_hint,
     method_name,
     method_order,
     metric_name,
@@ -155,8 +156,8 @@ def image_table(
         for method in method_order(rows["method"].unique()):
             found = [by_cell.get((method, *pair)) for pair in columns]
             cells = [Cell() if row is None else cell(row) for row in found]
-            hint = METHODS[method][1] if method in METHODS else "pictures made elsewhere"
-            lines.append(Row(method_name(method), cells, method_group(method), hint))
+            name = method_name(method) + _fewer(rows, method)
+            lines.append(Row(name, cells, method_group(method), method_hint(method)))
         name = f"{dataset}, {subject}: {_images(rows)}"
         groups.append(Group(name, lines, simulated.get(dataset, False), dataset, subject))
     head = [_metric_column(*pair) for pair in columns]
@@ -175,16 +176,31 @@ def _images(rows: "pd.DataFrame") -> str:
     return text
 
 
+def _fewer(rows: "pd.DataFrame", method: str) -> str:
+    """', 12 images' where a method has fewer pictures than the others, else ''."""
+    mine = rows.loc[rows["method"] == method, "n_images"].max()
+    return f", {int(mine)} images" if 0 < mine < rows["n_images"].max() else ""
+
+
 def _reasons(table: "pd.DataFrame") -> list[str]:
-    """A line for each reason why cells are missing, with the metrics that it concerns."""
+    """A line for each reason why cells are missing, with the metrics that it concerns.
+
+    Methods are named where the same metrics were computed for others.
+    """
     if "reason" not in table:
         return []
     notes = []
     missing = table[table["value"].isna() & table["reason"].notna() & (table["reason"] != "")]
     for reason, rows in missing.groupby("reason"):
         names = sorted({metric_name(str(metric)) for metric in rows["metric"]})
-        notes.append(f"Not computed, {', '.join(names)}: {reason}")
+        there = table[table["metric"].isin(rows["metric"]) & table["value"].notna()]
+        methods = "" if there.empty else f" for {_names(rows['method'], method_name)}"
+        notes.append(f"Not computed{methods}, {', '.join(names)}: {reason}")
     return notes
+
+
+def _names(values: "pd.Series", name_of: Callable[[str], str]) -> str:
+    return ", ".join(dict.fromkeys(name_of(str(value)) for value in values))
 
 
 LATENT_COLUMNS = (
@@ -221,7 +237,7 @@ def latent_table(table: "pd.DataFrame", simulated: Mapping[str, bool], target: s
                 value if split == "test" else replace(value, low="", high="")
                 for value, (split, _) in zip(cells, columns, strict=True)
             ]
-            lines.append(Row(DECODERS.get(decoder, words(decoder)), cells))
+            lines.append(Row(decoder_name(decoder), cells))
         mean = [by_cell.get((d, "test", "mse_mean")) for d in of_subject["decoder"].unique()]
         known = [row for row in mean if row is not None]
         if known:

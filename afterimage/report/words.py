@@ -61,8 +61,18 @@ def words(name: str) -> str:
 
 
 def method_name(method: str) -> str:
-    """The name of a method; a foreign method keeps its own."""
-    return METHODS[method][0] if method in METHODS else words(method)
+    """The name of a method; one whose pictures another system made says so."""
+    return METHODS[method][0] if method in METHODS else f"{words(method)} (other system)"
+
+
+def decoder_name(decoder: str) -> str:
+    """The name of a decoder; one added by a user keeps its own."""
+    return DECODERS[decoder] if decoder in DECODERS else words(decoder)
+
+
+def method_hint(method: str) -> str:
+    """What a method is, in a few words."""
+    return METHODS[method][1] if method in METHODS else "pictures that another system made"
 
 
 def metric_name(metric: str) -> str:

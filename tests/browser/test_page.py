@@ -243,3 +243,43 @@ def test_a_page_moved_away_from_its_results_still_shows_small_pictures(browser, 
     page.open(run, "#/demo-nsd/subj01/2987")
     page.page.wait_for_function("document.querySelector('.samples img').src.endsWith('2987.webp')")
     page.context.close()
+
+
+def test_nothing_is_wider_than_a_narrow_window(browser, small):
+    page = Opened(browser, viewport={"width": 420, "height": 900})
+    page.open(small)
+    # Tables and charts scroll within their own boxes; the page does not.
+    assert page.page.evaluate("document.documentElement.scrollWidth") <= 420
+    assert page.page.evaluate("getComputedStyle(document.querySelector('#controls')).position") == (
+        "static"
+    )
+    page.open(small, "#/demo-nsd/subj01/2950")
+    assert page.page.evaluate(
+        "(v => v.scrollWidth <= v.clientWidth)(document.querySelector('#viewer'))"
+    )
+    page.context.close()
+    assert page.said == []
+
+
+def test_no_setting_runs_into_its_value(opened, small):
+    opened.open(small)
+    wide = opened.page.evaluate(
+        "[...document.querySelectorAll('.settings dt, .settings dd')]"
+        ".filter(e => e.scrollWidth > e.clientWidth + 1).map(e => e.textContent)"
+    )
+    assert wide == []
+
+
+def test_what_another_system_made_is_named_as_such(browser, tmp_path):
+    methods = ("best", "shuffled", "their_method")
+    run = render(tmp_path, n_images=4, n_samples=1, methods=methods, size=48)
+    page = Opened(browser)
+    page.open(run)
+    named = "their method (other system)"
+    captions = page.page.locator(".row").first.locator("figcaption").all_inner_texts()
+    assert any(text.startswith(named) for text in captions)
+    assert page.page.locator("#shown label", has_text=named).count() == 1
+    assert page.page.locator("#headline th", has_text=named).count() == 1
+    assert page.page.locator("#methods dd", has_text="another system made").count() == 1
+    page.context.close()
+    assert page.said == []

@@ -1,8 +1,15 @@
 """The status of a run, read off its files."""
 
+import subprocess
+from pathlib import Path
+
+import pytest
 import yaml
 
-from workflow_scripts.show_status import jobs_of, last_error, main, read_config
+from afterimage.provenance import jobs_of_dry_run
+from workflow_scripts.show_status import jobs_of, last_error, main, read_config, shared_jobs
+
+ROOT = Path(__file__).parents[2]
 
 CONFIG = {
     "run": {
@@ -68,3 +75,65 @@ def test_overlays_change_single_settings(tmp_path):
     assert len(shards) == 10
     assert shards[0].outputs == ("lab/a/reconstructions/linear/shard1of5",)
     assert shards[0].log == "logs/reconstruct_images/lab-a-linear-1of5.log"
+
+
+EXTERNAL = {"theirs": {"demo-nsd": {"subj01": "pictures"}}}
+NONE = {"image": [], "text": []}
+CHANGES = {
+    "the small demo": {},
+    "another system": {"external": EXTERNAL, "run": {"methods": ["best", "oracle", "theirs"]}},
+    "a candidate that is not scored": {
+        "run": {"decoders": {"image": ["linear"], "text": []}, "methods": ["best", "linear"]}
+    },
+    "another system and no decoder": {
+        "external": EXTERNAL,
+        "run": {"methods": ["oracle", "theirs"], "decoders": NONE},
+    },
+    "another system alone": {
+        "external": EXTERNAL,
+        "run": {"methods": ["theirs"], "decoders": NONE, "datasets": ["demo-nsd"]},
+    },
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_it_knows_the_jobs_that_snakemake_would_run(change, snakemake, tmp_path):
+    (tmp_path / "pictures").mkdir()
+    (tmp_path / "overlay.yaml").write_text(yaml.safe_dump(change))
+    files = [str(ROOT / "config/test.yaml"), str(tmp_path / "overlay.yaml")]
+    command = [snakemake, "--snakefile", str(ROOT / "Snakefile"), "--cores", "1"]
+    command += ["--dry-run", "--forceall", "--configfile", *files]
+    said = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+    assert said.returncode == 0, said.stderr[-2000:]
+    planned = {}
+    for job in jobs_of_dry_run(said.stdout + said.stderr):
+        made = {output.removeprefix("results/") for output in job["outputs"]}
+        planned.setdefault(job["rule"], []).append(made)
+    # The first has no output, the second makes resources and no results.
+    del planned["all"], planned["fetch_weights"]
+    config = read_config([str(ROOT / "config.yaml"), *files])
+    known = {}
+    for job in shared_jobs(config):
+        known.setdefault(job.rule, []).append(job)
+    for dataset in config["run"]["datasets"]:
+        for subject in config["datasets"][dataset]["subjects"]:
+            for job in jobs_of(config, dataset, subject):
+                known.setdefault(job.rule, []).append(job)
+    assert {rule: len(jobs) for rule, jobs in known.items()} == {
+        rule: len(jobs) for rule, jobs in planned.items()
+    }
+    for rule, jobs in known.items():
+        for job in jobs:
+            assert any(set(job.outputs) <= made for made in planned[rule]), job
+
+
+def test_pictures_of_another_system_are_a_stage(tmp_path):
+    config = {**CONFIG, "external": {"theirs": {"lab": {"a": "pictures"}}}}
+    config["run"] = {**CONFIG["run"], "methods": ["linear", "theirs"]}
+    logs = tmp_path / "logs" / "import_pictures"
+    logs.mkdir(parents=True)
+    (logs / "lab-a-theirs.log").write_text("ERROR pictures: expected PNGs, found none\n")
+    text = main(config, str(tmp_path))
+    assert line(text, "import_pictures")[:4] == ["failed", "0", "of", "1"]
+    assert line(text, "reconstruct_images") == ["to", "do", "0", "of", "2", "reconstruct_images"]
+    assert line(text, "score_images") == ["to", "do", "0", "of", "2", "score_images"]

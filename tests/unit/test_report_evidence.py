@@ -1,5 +1,6 @@
 """What the page says in words, checked against numbers worked out by hand."""
 
+import json
 import re
 
 import numpy as np
@@ -9,9 +10,12 @@ from safetensors.numpy import save_file
 
 from afterimage.report import answers
 from afterimage.report.brain import read_brains, read_weights
+from afterimage.report.comparisons import read_comparisons
 from afterimage.report.drawing import COLOURS, INK, new_figure, save_figure, style
+from afterimage.report.evidence import novelty_blocks, read_novelty
 from afterimage.report.gallery import Gallery
 from afterimage.report.inputs import place_all
+from afterimage.report.proof import read_proof
 from afterimage.stores import write_arrays
 
 GALLERY = Gallery(("d", "s"), ["1", "2", "3", "4"], ["best", "shuffled"], [], [], 8)
@@ -33,7 +37,10 @@ def test_images_that_fail_are_counted_in_the_better_direction():
     table = scores("lpips_alex", [0.1, 0.2, 0.9, 0.5], [0.5, 0.5, 0.6, 0.5])
     said = answers.which_fail(table, [GALLERY])
     assert said.lines[0].startswith("d, s: on 2 of 4 images")
-    assert said.examples[0] == ("3", "#/d/s/3")
+    (failing, first), (worst, second) = said.examples
+    assert (failing, worst) == ("d, s, failing", "d, s, worst")
+    assert first == [("3", "#/d/s/3"), ("4", "#/d/s/4")]
+    assert [image for image, _ in second] == ["3", "4", "2", "1"]
     assert "sort=report:lpips_alex" in said.link
     # and for a metric where higher is better, the other way round
     said = answers.which_fail(scores("pcc", [0.9, 0.8, 0.1, 0.7], [0.2, 0.2, 0.3, 0.2]), [GALLERY])
@@ -45,9 +52,65 @@ def test_near_and_far_halves_are_those_of_the_distance():
     columns = {"dataset": "d", "subject": "s", "image_id": ["4", "3", "2", "1"]}
     novelty = pd.DataFrame({**columns, "space": "image_latent", "distance": [4.0, 3.0, 2.0, 1.0]})
     (line,) = answers.is_it_retrieval(table, novelty, None, [GALLERY]).lines
-    assert "0.800 on the half of the test images nearest" in line
+    assert "(higher is better) is, by image latent, 0.800 on the half of the test images" in line
     assert "0.200 on the far half" in line
     assert "rank correlation −1.00" in line
+
+
+def test_distances_that_differ_by_rounding_alone_order_nothing(tmp_path):
+    path = tmp_path / "d" / "s" / "scores" / "novelty.parquet"
+    path.parent.mkdir(parents=True)
+    distance = [1.2e-7, -2.4e-7, 0.0, 3.6e-7]
+    table = {"image_id": ["1", "2", "3", "4"], "space": "text_latent", "distance": distance}
+    pd.DataFrame(table).to_parquet(path)
+    novelty = read_novelty(place_all([path], tmp_path))
+    assert novelty["distance"].tolist() == [0.0] * 4
+    table = scores("pcc", [0.9, 0.7, 0.3, 0.1], [0.0] * 4)
+    (line,) = answers.is_it_retrieval(table, novelty, None, [GALLERY]).lines
+    assert "by text latent, all test images are 0.000 from training" in line
+    assert "half" not in line
+    with style():
+        assert novelty_blocks(table, novelty, [("report", "pcc")], {}, tmp_path) == []
+
+
+def test_the_gain_over_the_shuffled_control_is_the_paired_one():
+    columns = "dataset subject method protocol metric value low high".split()
+    images = pd.DataFrame(
+        [("d", "s", "best", "brain-diffuser", "alexnet5", 0.93, 0.9, 0.96)], columns=columns
+    )
+    columns = "dataset subject protocol metric method reference difference low high".split()
+    whose = ["d", "s", "brain-diffuser"]
+    pairs = [[*whose, "alexnet5", "best", "shuffled", 0.42, 0.3, 0.5]]
+    # LPIPS: lower is better; this interval holds zero, so this metric is not won
+    pairs += [[*whose, "lpips_alex", "best", "shuffled", -0.1, -0.2, 0.01]]
+    compared = read_comparisons(pd.DataFrame(pairs, columns=columns))
+    (line,) = answers.is_it_chance(images, compared).lines
+    assert "AlexNet(5) two-way identification 0.930 [0.900, 0.960] where chance is 0.5" in line
+    assert "that is 0.420 [0.300, 0.500] more than the shuffled control" in line
+    assert "on 1 of 2 metrics" in line
+
+
+def test_every_decoder_is_named_and_none_is_picked_by_its_test_score():
+    columns = "dataset subject target decoder split score value".split()
+    whose = ["d", "s", "image"]
+    rows = [
+        [*whose, "linear", "test", "share_of_optimal", 0.8],
+        [*whose, "cnn", "test", "share_of_optimal", 0.9],
+        [*whose, "cnn", "validation", "share_of_optimal", 0.7],
+    ]
+    (line,) = answers.what_would_perfect_show(None, pd.DataFrame(rows, columns=columns), []).lines
+    assert line.endswith("test images. Image: Linear 0.80, CNN 0.90.")
+
+
+def test_what_other_systems_made_is_named_in_the_answer_about_leaks(tmp_path):
+    proof = {"holds": True, "jobs": 3, "files": 4, "methods": [], "mixed_readers": {}}
+    proof["training"] = {"training_jobs": 1, "selection_jobs": 1, "violations": []}
+    path = tmp_path / "leak_proof.json"
+    for names, said in (([], 2), (["their_method"], 3)):
+        path.write_text(json.dumps({**proof, "elsewhere": names}))
+        lines = answers.was_test_used(read_proof(str(path), {})).lines
+        assert len(lines) == said
+    assert lines[-1] == "Nothing is proved of what other systems made: their method (other system)."
 
 
 def test_links_escape_ids_that_are_not_plain():

@@ -67,6 +67,24 @@ def test_a_missing_value_says_why():
     assert shown.notes == ["Not computed, SwAV: no weights of swav"]
 
 
+def test_a_value_missing_for_one_method_alone_names_the_method():
+    table = images(
+        [("best", "x", "alexnet5", 0.9, 0.8, 1), ("category_only", "x", "alexnet5", *[None] * 3)],
+        ["", "no category labels"],
+    )
+    shown = image_table(table, {}, image_columns(table), "k")
+    expected = "Not computed for Category only, AlexNet(5) two-way: no category labels"
+    assert shown.notes == [expected]
+
+
+def test_another_systems_method_says_so_and_on_how_many_images():
+    table = images([("best", "x", "pcc", 0.9, 0.8, 1), ("theirs", "x", "pcc", 0.9, 0.8, 1)])
+    table.loc[1, "n_images"] = 12
+    rows = image_table(table, {}, image_columns(table), "k").groups[0].rows
+    assert [row.name for row in rows] == ["Best decoder", "theirs (other system), 12 images"]
+    assert rows[1].hint == "pictures that another system made"
+
+
 def test_headline_takes_what_was_asked_for_and_there():
     table = images([("best", "report", "pcc", 1, 1, 1), ("best", "mindeye", "clip", 1, 1, 1)])
     assert headline_columns(table) == [("report", "pcc")]

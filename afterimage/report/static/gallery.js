@@ -229,7 +229,8 @@ async function followAddress() {
 function moveRow(step) {
   const rows = [...$("rows").children];
   const current = rows.findIndex((row) => row.contains(document.activeElement));
-  const top = parseFloat(document.documentElement.style.getPropertyValue("--below-top")) + $("controls").offsetHeight;
+  const sticks = getComputedStyle($("controls")).position === "sticky";
+  const top = parseFloat(document.documentElement.style.getPropertyValue("--below-top")) + (sticks ? $("controls").offsetHeight : 0);
   const start = rows.findIndex((row) => row.getBoundingClientRect().bottom > top + 10);
   const next = rows[current < 0 ? start : Math.min(rows.length - 1, Math.max(0, current + step))];
   if (!next) return;

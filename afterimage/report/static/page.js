@@ -36,7 +36,8 @@ function measureTop() {
   const header = document.querySelector(".top");
   const height = band ? band.offsetHeight : 0;
   header.style.top = `${height}px`;
-  const below = height + header.offsetHeight;
+  const sticks = getComputedStyle(header).position === "sticky";
+  const below = height + (sticks ? header.offsetHeight : 0);
   document.documentElement.style.setProperty("--below-top", `${below}px`);
   document.documentElement.style.scrollPaddingTop = `${below + 12}px`;
 }
