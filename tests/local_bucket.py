@@ -51,7 +51,7 @@ class Line:
 
     def __init__(self, server: str, n_bytes: int) -> None:
         self.server = server.removeprefix("http://").split(":")
-        self.left, self.carried = n_bytes, 0
+        self.left, self.asked = n_bytes, b""
         self.dead, self.mended = threading.Event(), threading.Event()
         self.listener = socket.create_server(("127.0.0.1", 0))
         threading.Thread(target=self._listen, daemon=True).start()
@@ -62,8 +62,8 @@ class Line:
         return f"http://127.0.0.1:{self.listener.getsockname()[1]}"
 
     def mend(self) -> None:
-        """Carry everything from now on, counting anew."""
-        self.carried = 0
+        """Carry everything from now on, and forget what was asked before."""
+        self.asked = b""
         self.mended.set()
 
     def close(self) -> None:
@@ -82,8 +82,9 @@ class Line:
     def _carry(self, source: socket.socket, target: socket.socket, counted: bool) -> None:
         with suppress(OSError):
             while piece := source.recv(1 << 14):
-                if counted:
-                    self.carried += len(piece)
+                if not counted:
+                    self.asked += piece
+                else:
                     self.left -= len(piece)
                     if self.left < 0 and not self.mended.is_set():
                         self.dead.set()
