@@ -1,7 +1,7 @@
 """Train one decoder of one target on one subject.
 
 Inputs: the training and validation responses and latents, and the subject's graph for the kinds
-that need one. Outputs, in a folder: model.safetensors, model.json, history.csv and history.svg.
+that need one. Outputs, in a folder: model.safetensors, model.json and history.csv.
 A killed run resumes at its last saved epoch from `state`, an undeclared folder that is keyed by
 settings, data and code and removed at the end.
 """

@@ -1,4 +1,4 @@
-"""A trained decoder's folder: model.safetensors, model.json and its training curves."""
+"""A trained decoder's folder: model.safetensors, model.json and its history."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -35,8 +35,6 @@ def save(
     """
     from safetensors.numpy import save_file
 
-    from afterimage.decoders.curves import write_curves
-
     tensors = decoder.tensors()
     if decoder.graph is not None:
         tensors |= {GRAPH + name: value for name, value in vars(decoder.graph).items()}
@@ -47,7 +45,6 @@ def save(
     with stores.whole(folder / "model.safetensors") as temporary:
         save_file({name: np.ascontiguousarray(value) for name, value in tensors.items()}, temporary)
     stores.write_table(folder / "history.csv", _table(history))
-    write_curves(folder / "history.svg", history)
     described = {
         "kind": type(decoder).__module__.rpartition(".")[2],
         "settings": decoder.settings_dict(),

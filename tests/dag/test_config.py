@@ -1,5 +1,6 @@
 """The config: complete, described, checked before anything runs."""
 
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -152,3 +153,42 @@ def test_overlays_hold_the_reports_numbers():
 
 
 TABLE_2 = [("text", "cnn"), ("image", "cnn"), ("image", "vae"), ("image", "gcn")]
+
+
+@pytest.mark.parametrize("overlay", ["nsd", "things"])
+def test_full_studies_take_no_hyper_parameter_from_the_demo(overlay):
+    """An overlay is merged key by key: what it leaves out it would take from the demo's values."""
+    base, own = config_with(None), yaml.safe_load((ROOT / f"config/{overlay}.yaml").read_text())
+    for target, name in TABLE_2:
+        left_out = set(base["decoders"][target][name]) - set(own["decoders"][target][name])
+        assert left_out == {"kind"}, f"{target} {name}"
+        assert own["decoders"][target][name]["input_noise"] == 0
+
+
+@pytest.mark.parametrize("with_file", [True, False])
+def test_a_new_decoder_is_one_file_and_one_entry(snakemake, tmp_path, with_file):
+    """The walk-through of docs/decoders.md gets its jobs; without its file it is refused."""
+    for name in ("Snakefile", "config.yaml"):
+        shutil.copy(ROOT / name, tmp_path)
+    for name in ("afterimage", "resources", "rules", "schemas", "workflow_scripts"):
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+    page = (ROOT / "docs/decoders.md").read_text()
+    code, entry = (page.split(f"```{name}\n")[1].split("```")[0] for name in ("python", "yaml"))
+    if with_file:
+        (tmp_path / "afterimage/decoders/perceptron.py").write_text(code)
+    overlay = {
+        "decoders": {"image": yaml.safe_load(entry)},
+        "run": {"datasets": ["demo-nsd"], "decoders": {"image": ["perceptron"], "text": []}},
+        "selection": {"candidates": {"image": ["perceptron"], "text": ["cnn"]}},
+    }
+    (tmp_path / "overlay.yaml").write_text(yaml.safe_dump(overlay))
+    command = [snakemake, "--cores", "1", "-n", "--configfile", "overlay.yaml"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+    said = done.stdout + done.stderr
+    assert (done.returncode == 0) == with_file, said[-2000:]
+    if with_file:
+        folder = "results/demo-nsd/subj01/decoders/image-perceptron"
+        assert f"{folder}/model.safetensors" in said
+    else:
+        assert "'perceptron'" in said
+        assert "Traceback" not in said
