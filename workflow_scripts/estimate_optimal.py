@@ -47,9 +47,9 @@ def main(
     brain = voxels_at(known, seen["voxel_xyz"], responses)
     scenes = scene_population(known, trained["image_id"].tolist(), cfg["n_scenes"])
     if target == "image":
-        name, targets = "z", _image_latents(scenes, cfg, execution)
+        name, targets = "z", image_latents(scenes, cfg, execution)
     elif known.n_things is None:
-        name, targets = "c", _caption_latents(scenes, known.seed, cfg, execution)
+        name, targets = "c", caption_latents(scenes, known.seed, cfg, execution)
     else:
         name, targets = "c", _concept_latents(scenes, known, latents_train)
     noise_sd = brain.noise_sd * np.sqrt((1 / trained["n_trials_averaged"]).mean())
@@ -71,7 +71,7 @@ def _answers(brain: Any, scenes: Sequence[Any]) -> np.ndarray:
     return brain.answers(flat_features(scenes))
 
 
-def _image_latents(
+def image_latents(
     scenes: Sequence[Any], cfg: dict[str, Any], execution: dict[str, Any]
 ) -> np.ndarray:
     """The scenes' pictures through the autoencoder, as `encode_images` takes them."""
@@ -97,7 +97,7 @@ def _image_latents(
     return np.concatenate([encode(block) for block in progress(blocks, "scenes encoded")])
 
 
-def _caption_latents(
+def caption_latents(
     scenes: Sequence[Any], seed: int, cfg: dict[str, Any], execution: dict[str, Any]
 ) -> np.ndarray:
     """The scenes' captions through the text encoder, as many of each as a picture has."""

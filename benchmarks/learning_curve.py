@@ -1,0 +1,226 @@
+"""How each decoder's share of the optimum grows with the number of training trials.
+
+    python benchmarks/learning_curve.py                     # the linear brain: minutes of CPU
+    python benchmarks/learning_curve.py --brain nonlinear
+
+Trains every decoder of config.yaml on growing parts of a simulated study of the demo's kind and
+scores it on the same 200 test images. The optimum is the best linear decoder that there is; on the
+nonlinear brain it is the decoder with the lowest validation error of those trained on `--yardstick`
+times the largest size. Writes a figure and a table, and prints the table.
+"""
+
+import argparse
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from afterimage.decoders import make
+from afterimage.decoders.interface import Execution, Samples, Shapes, mean_squared_error
+from benchmarks.simulated_study import REPEATS, Study, simulate
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+SIZES = {"linear": [205, 410, 820, 1640, 3280, 6560], "nonlinear": [410, 820]}
+SCENES = 4000
+N_BOOTSTRAP = 2000
+MARKERS = {"linear": "s", "cnn": "o", "vae": "^", "gcn": "D"}
+
+
+def learning_curve(
+    entries: Mapping[str, Mapping[str, Any]], study: Study, sizes: Sequence[int]
+) -> Iterator[dict[str, Any]]:
+    """Train every decoder on growing parts of the training trials.
+
+    Parameters
+    ----------
+    entries : decoder name -> config entry
+    sizes : numbers of training trials, of the first images, so that a smaller part is within
+        every larger one
+
+    Yields
+    ------
+    rows of decoder, n_trials, n_images, epochs and errors, (n_test,) squared error of every test
+    sample
+    """
+    shapes = Shapes(study.train.x.shape[1], study.latent)
+    for size in sizes:
+        part = first_trials(study.train, size)
+        for name, entry in entries.items():
+            decoder = make(entry, shapes, study.graph)
+            history = decoder.fit(part, study.validation, Execution())
+            yield {
+                "decoder": name,
+                "n_trials": len(part.x),
+                "n_images": len(np.unique(part.image)),
+                "epochs": len(history),
+                "errors": squared_errors(decoder.predict(study.test.x, Execution()), study.test),
+            }
+
+
+def first_trials(samples: Samples, size: int) -> Samples:
+    """All trials of the first images, as many images as `size` trials hold.
+
+    The last image may be there with a part of its trials.
+    """
+    rows = np.argsort(samples.image, kind="stable")[:size]
+    return Samples(samples.x[np.sort(rows)], samples.image[np.sort(rows)], samples.y)
+
+
+def squared_errors(predicted: np.ndarray, samples: Samples) -> np.ndarray:
+    """(n_samples,) mean squared error over each sample's outputs."""
+    return ((predicted.astype(np.float64) - samples.y[samples.image]) ** 2).mean(axis=1)
+
+
+def yardstick(entries: Mapping[str, Mapping[str, Any]], study: Study) -> np.ndarray:
+    """Test predictions of the decoder with the lowest validation error, trained on all trials."""
+    shapes = Shapes(study.train.x.shape[1], study.latent)
+    trained = {}
+    for name, entry in entries.items():
+        decoder = make(entry, shapes, study.graph)
+        decoder.fit(study.train, study.validation, Execution())
+        predicted = decoder.predict(study.validation.x, Execution())
+        trained[mean_squared_error(predicted, study.validation)] = name, decoder
+    name, decoder = trained[min(trained)]
+    print(f"yardstick: {name} on {len(study.train.x)} trials", flush=True)
+    return decoder.predict(study.test.x, Execution())
+
+
+def summarise(
+    rows: Sequence[Mapping[str, Any]], study: Study, optimal: np.ndarray, seed: int
+) -> "pd.DataFrame":
+    """Shares of the optimum, and paired differences to ridge, with intervals over test images.
+
+    Returns
+    -------
+    a row per decoder and size: share_of_optimal, low, high; gain (the error of `linear` less the
+    decoder's, on the same images and as many trials, in units of the error of the mean), its low
+    and high
+    """
+    import pandas as pd
+
+    from afterimage.metrics.statistics import mean_interval, ratio_interval
+
+    of_mean = squared_errors(study.train.mean_target()[None], study.test)
+    of_optimal = squared_errors(optimal, study.test)
+    ridge = {row["n_trials"]: row["errors"] for row in rows if row["decoder"] == "linear"}
+    found = []
+    for row in rows:
+        share = ratio_interval(of_mean - row["errors"], of_mean - of_optimal, N_BOOTSTRAP, seed)
+        difference = (ridge[row["n_trials"]] - row["errors"]) / of_mean.mean()
+        gain = mean_interval(difference, N_BOOTSTRAP, seed)
+        line = {name: value for name, value in row.items() if name != "errors"}
+        line |= {"mse": row["errors"].mean(), "mse_mean": of_mean.mean()}
+        line |= {"mse_optimal": of_optimal.mean()}
+        line |= dict(zip(("share_of_optimal", "low", "high"), share, strict=True))
+        line |= dict(zip(("gain", "gain_low", "gain_high"), gain, strict=True))
+        found.append(line)
+    return pd.DataFrame(found)
+
+
+def scores_of(
+    target: str, study: Study, config: Mapping[str, Any], brain: str, sizes: Sequence[int]
+) -> "pd.DataFrame":
+    """All of `summarise` for the decoders that config.yaml has for a target."""
+    seed = config["seed"]
+    entries = {name: {**entry, "seed": seed} for name, entry in config["decoders"][target].items()}
+    optimal = study.best_linear if brain == "linear" else yardstick(entries, study)
+    rows = []
+    for row in learning_curve(entries, study, sizes):
+        print(target, *(row[name] for name in ("decoder", "n_trials", "epochs")), flush=True)
+        rows.append(row)
+    return summarise(rows, study, optimal, seed).assign(target=target)
+
+
+def draw(table: "pd.DataFrame", brain: str) -> "Figure":
+    """Share against number of trials, a panel for each target."""
+    from afterimage.report.drawing import COLOURS, DECODER_COLOURS, FAINT, new_figure
+    from afterimage.report.words import DECODERS
+
+    figure, axes = new_figure(7.2, 3.3, 1, 2, sharey=True)
+    for axis, (target, rows) in zip(axes[0], table.groupby("target"), strict=True):
+        for decoder, points in rows.groupby("decoder", sort=False):
+            axis.errorbar(
+                points["n_trials"],
+                points["share_of_optimal"],
+                [
+                    points["share_of_optimal"] - points["low"],
+                    points["high"] - points["share_of_optimal"],
+                ],
+                color=DECODER_COLOURS.get(decoder, COLOURS["amber"]),
+                marker=MARKERS.get(decoder, "v"),
+                markersize=5,
+                elinewidth=0.8,
+                label=DECODERS.get(decoder, decoder),
+            )
+        axis.axhline(1, color=FAINT, linewidth=0.9, linestyle=(0, (4, 3)))
+        axis.set_xscale("log")
+        sizes = sorted(rows["n_trials"].unique())
+        axis.set_xticks(sizes, [str(size) for size in sizes])
+        axis.minorticks_off()
+        axis.set_xlabel("training trials")
+        axis.set_title(f"{target} latents, {brain} simulated brain")
+        axis.grid(axis="y")
+        axis.legend(loc="lower right")
+    axes[0, 0].set_ylabel("share of the optimum, test")
+    return figure
+
+
+def markdown(table: "pd.DataFrame") -> str:
+    """Shares as a table: a row for each target and decoder, a column for each size."""
+    sizes = sorted(table["n_trials"].unique())
+    lines = ["| target | decoder | " + " | ".join(f"{size:,}" for size in sizes) + " |"]
+    lines.append("|:--|:--|" + "--:|" * len(sizes))
+    for (target, decoder), rows in table.groupby(["target", "decoder"], sort=False):
+        cells = [f"{row.share_of_optimal:.3f}" for row in rows.itertuples()]
+        lines.append(f"| {target} | {decoder} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def comparisons(table: "pd.DataFrame") -> str:
+    """Each network beside ridge: the paired difference in hundredths of the mean's error."""
+    lines = ["| target | decoder | trials | ridge − decoder, % of the mean's error |"]
+    lines.append("|:--|:--|--:|--:|")
+    for row in table[table["decoder"] != "linear"].itertuples():
+        low, high = 100 * row.gain_low, 100 * row.gain_high
+        gain = f"{100 * row.gain:+.1f} [{low:+.1f}, {high:+.1f}]"
+        lines.append(f"| {row.target} | {row.decoder} | {row.n_trials:,} | {gain} |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    import pandas as pd
+    import yaml
+
+    from afterimage.report.drawing import save_figure, style
+
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--brain", choices=SIZES, default="linear")
+    parser.add_argument("--sizes", type=int, nargs="+", help="numbers of training trials")
+    parser.add_argument("--yardstick", type=int, default=8, help="times the largest size")
+    parser.add_argument("--out", type=Path, default=Path("results/learning_curve"))
+    arguments = parser.parse_args()
+    sizes = arguments.sizes or SIZES[arguments.brain]
+    config = yaml.safe_load((Path(__file__).parents[1] / "config.yaml").read_text())
+    times = arguments.yardstick if arguments.brain == "nonlinear" else 1
+    studies = simulate(config, arguments.brain, -(-times * max(sizes) // REPEATS), SCENES)
+    tables = [
+        scores_of(target, study, config, arguments.brain, sizes)
+        for target, study in studies.items()
+    ]
+    table = pd.concat(tables, ignore_index=True)
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    table.to_csv(arguments.out / f"{arguments.brain}.csv", index=False)
+    with style():
+        save_figure(draw(table, arguments.brain), arguments.brain, arguments.out)
+    print(markdown(table), comparisons(table), sep="\n\n")
+
+
+if __name__ == "__main__":
+    main()
