@@ -136,7 +136,7 @@ def _subject(
 ) -> None:
     folder = run.results / dataset / subject
     seen = run.datasets[dataset]
-    ids = sorted(seen.pictures)
+    ids = list(seen.pictures)
     (folder / "scores").mkdir(parents=True)
     difficulty = rng.normal(0, 1, len(ids))
     distance = rng.gamma(4, 0.1, len(ids)) + 0.05 * difficulty

@@ -182,7 +182,10 @@ def what_would_perfect_show(
     for (dataset, subject), rows in _by_subject(images):
         parts = []
         for metric in ("pcc", "lpips_alex", "alexnet5"):
-            pair = rows[rows["metric"] == metric].drop_duplicates("method").set_index("method")
+            # As in the headline: the report's protocol where it has the metric.
+            pair = rows[rows["metric"] == metric]
+            pair = pair.sort_values("protocol", key=lambda p: p != "report", kind="stable")
+            pair = pair.drop_duplicates("method").set_index("method")
             if "oracle" in pair.index and "best" in pair.index:
                 parts.append(
                     f"{metric_name(metric)} {number(pair.loc['oracle', 'value'])} "

@@ -149,7 +149,7 @@ def voxel_maps(xyz: np.ndarray, values: np.ndarray, name: str, title: str) -> "F
         axis.set_xlabel("xyz"[a])
         axis.set_ylabel("xyz"[b])
         axis.locator_params(nbins=4)
-    bar = figure.colorbar(dots, ax=list(axes[0]), shrink=0.85)
+    bar = figure.colorbar(dots, ax=list(axes[0]), shrink=0.85, panchor=False)
     bar.set_label(name)
     bar.outline.set_visible(False)
     figure.suptitle(title, x=0.005, ha="left", fontsize=9, fontweight="bold", color=INK)

@@ -74,9 +74,8 @@ def forest_plot(rows: "pd.DataFrame", title: str) -> "Figure":
     """
     panels = list(dict.fromkeys(rows["panel"]))
     labels = list(dict.fromkeys(rows["label"]))[::-1]
-    figure, axes = new_figure(
-        2.3 + 1.45 * len(panels), 0.8 + 0.23 * len(labels), 1, len(panels), sharey=True
-    )
+    width = 0.7 + 0.065 * max(map(len, labels)) + 1.5 * len(panels)
+    figure, axes = new_figure(width, 0.8 + 0.23 * len(labels), 1, len(panels), sharey=True)
     for axis, panel in zip(axes[0], panels, strict=True):
         axis.axvline(0, color=FAINT, linewidth=0.9)
         for _, row in rows[rows["panel"] == panel].iterrows():

@@ -90,6 +90,18 @@ def test_the_gain_over_the_shuffled_control_is_the_paired_one():
     assert "on 1 of 2 metrics" in line
 
 
+def test_the_ceiling_is_that_of_the_headline_protocol():
+    columns = "dataset subject method protocol metric value".split()
+    rows = [
+        ("d", "s", method, protocol, "pcc", value + shift)
+        for protocol, shift in (("brain-diffuser", 0.0), ("report", 0.01))
+        for method, value in (("oracle", 0.9), ("best", 0.6))
+    ]
+    images = pd.DataFrame(rows, columns=columns)
+    (line,) = answers.what_would_perfect_show(images, None, []).lines
+    assert "Pixel correlation 0.910 (best decoder 0.610)" in line
+
+
 def test_every_decoder_is_named_and_none_is_picked_by_its_test_score():
     columns = "dataset subject target decoder split score value".split()
     whose = ["d", "s", "image"]
