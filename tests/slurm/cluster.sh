@@ -158,8 +158,17 @@ start() {
   sinfo --Node --format='%N %T %c cores, %m MB, %G'
 }
 
+end_jobs() {
+  scancel --user="$(id -un)" || return
+  for _ in $(seq 40); do
+    [ -z "$(squeue --noheader)" ] && return
+    sleep 0.25
+  done
+}
+
 stop() {
   local name pid
+  [ -s "$FOLDER/slurmctld.pid" ] && end_jobs
   for name in slurmd slurmctld slurmdbd mariadbd munged; do
     [ -s "$FOLDER/$name.pid" ] || continue
     pid=$(<"$FOLDER/$name.pid")
