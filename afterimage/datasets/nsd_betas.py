@@ -15,7 +15,7 @@ from afterimage.errors import InputError
 UNITS_PER_PERCENT = np.float32(300)
 BLOCK_BYTES = 32 << 20
 VOXELS_AT_ONCE = 256
-FETCH = "Fetch the session again: snakemake download_nsd resumes what was cut short."
+FETCH = "Fetch the session again: snakemake --cores 8 download_nsd resumes what was cut short."
 
 
 def session_file(folder: Path, session: int) -> Path:
@@ -119,7 +119,9 @@ def _open(path: Path):
     import h5py
 
     if not path.is_file():
-        raise InputError(path, "a session's betas", "nothing", "Fetch: snakemake download_nsd.")
+        raise InputError(
+            path, "a session's betas", "nothing", "Fetch: snakemake --cores 8 download_nsd."
+        )
     try:
         return h5py.File(path, "r", locking=False)
     except OSError as error:
@@ -262,7 +264,9 @@ def _nifti_header(path: Path, n_trials: int, grid: tuple[int, int, int]):
     import nibabel
 
     if not path.is_file():
-        raise InputError(path, "a session's betas", "nothing", "Fetch: snakemake download_nsd.")
+        raise InputError(
+            path, "a session's betas", "nothing", "Fetch: snakemake --cores 8 download_nsd."
+        )
     try:
         image = nibabel.Nifti1Image.from_filename(path)
         header, stored = image.header, cast(Any, image.dataobj)

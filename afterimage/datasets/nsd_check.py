@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from afterimage.datasets.nsd import NSD
 
-FETCH = "snakemake download_nsd"
+FETCH = "snakemake --cores 8 download_nsd"
 
 
 def check_subject(data: "NSD", subject: str) -> list[FileCheck]:

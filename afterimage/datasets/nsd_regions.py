@@ -11,7 +11,7 @@ import numpy as np
 
 from afterimage.errors import InputError, closest
 
-FETCH = "Fetch it with snakemake download_nsd."
+FETCH = "Fetch it with snakemake --cores 8 download_nsd."
 
 
 def region_volume(root: Path, subject: str, space: str, atlas: str, hemisphere: str) -> list[Path]:

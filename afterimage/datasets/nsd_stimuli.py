@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 STIMULI = "nsddata_stimuli/stimuli/nsd"
 CAPTION_FILES = ("annotations/captions_train2017.json", "annotations/captions_val2017.json")
-FETCH = "Fetch it with snakemake download_nsd."
+FETCH = "Fetch it with snakemake --cores 8 download_nsd."
 FETCH_CAPTIONS = (
     "Fetch annotations_trainval2017.zip from images.cocodataset.org/annotations and unpack it in "
     f"{STIMULI} of the dataset's root."

@@ -78,23 +78,7 @@ def _run(command: list[str], folder: Path) -> str:
     return (done.stdout + done.stderr)[-1500:] if done.returncode else ""
 
 
-KNOWN = {
-    "snakemake --forcerun check_data index_trials read_betas encode_images encode_captions": (
-        "docs/reruns.md shows it without --cores"
-    )
-}
-"""Commands that are wrong on a page, and why; each must go with the next edit of its page."""
-
-
-@pytest.mark.parametrize(
-    "command",
-    [
-        pytest.param(text, marks=pytest.mark.xfail(reason=KNOWN[text], strict=True))
-        if text in KNOWN
-        else text
-        for text in COMMANDS
-    ],
-)
+@pytest.mark.parametrize("command", COMMANDS)
 def test_commands_do_what_pages_say(command, snakemake, tmp_path):
     problem = problem_of(command, snakemake, tmp_path)
     assert not problem, f"{COMMANDS[command]}\n{problem}"

@@ -39,7 +39,7 @@ def test_missing_files_are_all_shown_with_their_remedy_and_the_first_is_the_erro
         check_data.main({"mine": raw_files.nsd_settings(tmp_path / "nsd")}, str(tmp_path / "o.txt"))
     shown = capsys.readouterr().out
     assert shown.count("missing ") == 2
-    assert shown.count("remedy:   snakemake download_nsd") == 2
+    assert shown.count("remedy:   snakemake --cores 8 download_nsd") == 2
     assert "2 that stop the work" in shown
     assert not (tmp_path / "o.txt").exists()
 
