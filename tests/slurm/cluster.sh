@@ -147,6 +147,9 @@ start() {
   if [ -e "$CONFIGURATION/slurm.conf" ] && ! grep -qxF "$MINE" "$CONFIGURATION/slurm.conf"; then
     cannot "this machine has a SLURM of its own in $CONFIGURATION"
   fi
+  if command -v sinfo >/dev/null && timeout 10 sinfo >/dev/null 2>&1; then
+    cannot "a SLURM is running on this machine already, perhaps of another run of these tests"
+  fi
   mkdir -p "$FOLDER"/{state,spool,log,database}
   install_packages
   write_configuration
