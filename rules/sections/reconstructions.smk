@@ -1,0 +1,72 @@
+"""What sampling may see of the config, and where a method's latents and pictures come from."""
+
+from hashlib import sha256
+
+from afterimage import methods
+
+
+def method_sources(wildcards):
+    """Target -> decoder -> the array file that a method takes its latents from."""
+    folder = f"results/{wildcards.dataset}/{wildcards.subject}"
+    if wildcards.method in ("mean", "oracle"):
+        split = "train" if wildcards.method == "mean" else "test"
+        return {
+            target: {split: f"{folder}/latents/{target}/{split}.zarr"}
+            for target in TARGET_ARRAYS
+        }
+    return {
+        target: {
+            name: f"{folder}/predictions/{target}-{name}.test.zarr"
+            for name in (
+                candidates_of(target)
+                if wildcards.method in methods.FROM_BEST
+                else ["linear"]
+            )
+        }
+        for target in TARGET_ARRAYS
+    }
+
+
+def method_source_files(wildcards):
+    sources = method_sources(wildcards)
+    return [path for target in sources for path in sources[target].values()]
+
+
+def method_selection(wildcards):
+    if wildcards.method not in methods.FROM_BEST:
+        return []
+    return f"results/{wildcards.dataset}/{wildcards.subject}/selected.json"
+
+
+def sampling_settings(wildcards):
+    diffusion = config["diffusion"]
+    return ordered(
+        {
+            **config["reconstruction"],
+            "model": diffusion_model(),
+            "revision": diffusion["revision"],
+            "n_tokens": diffusion["n_tokens"],
+            "image_size": diffusion["image_size"],
+            "seed": config["seed"],
+            "variant": methods.variant(wildcards.method),
+        }
+    )
+
+
+def external_folder(wildcards):
+    """Where another system's pictures of a subject are; a missing folder ends the run at once."""
+    folder = Path(EXTERNAL[wildcards.method][wildcards.dataset][wildcards.subject])
+    if not folder.is_dir():
+        where = f"external.{wildcards.method}.{wildcards.dataset}.{wildcards.subject}"
+        problem = InputError(where, "a folder of PNGs", f"no folder {folder}")
+        raise WorkflowError(str(problem))
+    return str(folder)
+
+
+def external_stamp(wildcards):
+    """Names, sizes and times of another system's pictures: changed ones are listed anew."""
+    files = sorted(Path(external_folder(wildcards)).glob("*.png"))
+    facts = [
+        (file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in files
+    ]
+    return sha256(repr(facts).encode()).hexdigest()[:16]
