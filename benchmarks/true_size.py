@@ -146,8 +146,13 @@ def _write_tokenizer(folder: Path, size: dict[str, Any]) -> None:
     (folder / "tokenizer_config.json").write_text(json.dumps(settings | special))
 
 
-def random_generator(size: dict[str, Any], device: str, precision: str) -> Any:
-    """A Generator with random VAE and UNet in memory, as `load_generator` would prepare it."""
+def random_generator(
+    size: dict[str, Any], device: str, precision: str, prepared: bool = True
+) -> Any:
+    """A Generator with random VAE and UNet in memory, as `load_generator` would prepare it.
+
+    `prepared` says whether its weights are laid out for the GPU.
+    """
     import torch
 
     from afterimage.diffusion.files import ModelFiles
@@ -167,7 +172,7 @@ def random_generator(size: dict[str, Any], device: str, precision: str) -> Any:
     }
     files = ModelFiles(Path("random"), "random weights", None, configs)
     generator = Generator(files, device, dtype, **parts)
-    if device == "cuda":
+    if device == "cuda" and prepared:
         prepare_for_gpu(generator)
     return generator
 

@@ -8,7 +8,9 @@ from afterimage.diffusion.model import Generator
 from afterimage.errors import InputError
 
 T = TypeVar("T")
-MOST = 32  # pictures in a batch, twice as many UNet rows with guidance: a large GPU is full by then
+# Pictures in a batch, twice as many UNet rows with guidance: a large GPU is full by then. From 64
+# rows on, diffusers' upsampling would leave the memory layout that tensor cores want.
+MOST = 30
 VAE_MOST = 8  # full-size activations: more would pass the 2^31 elements that kernels can index
 CPU_PIXELS = 16 * 128 * 128  # pictures in a CPU's batch are bounded by their pixels, not by memory
 
@@ -104,10 +106,11 @@ def sampling_batch(generator: Generator, n_tokens: int, asked: int = 0) -> int:
         return max(1, min(MOST, CPU_PIXELS // generator.files.native_size**2))
     import torch
 
-    torch.cuda.empty_cache()
-    torch.cuda.reset_peak_memory_stats()
     before = torch.cuda.memory_allocated()
     try:
+        _one_step(generator, 2, n_tokens)  # compiles, and tries out cuDNN's workspaces
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats()
         _one_step(generator, 2, n_tokens)
     except torch.OutOfMemoryError:
         return 1
@@ -125,8 +128,9 @@ def _one_step(generator: Generator, n: int, n_tokens: int) -> None:
         2 * n, config.in_channels, config.sample_size, config.sample_size, **options
     )
     texts = torch.zeros(2 * n, n_tokens, generator.files.text_width, **options)
+    time = torch.ones((), dtype=torch.long, device=generator.device)
     with torch.no_grad():
-        generator.unet(latents, 1, encoder_hidden_states=texts)
+        generator.predict_noise(latents, time, texts)
 
 
 def together(parts: "Sequence[Any]") -> Any:

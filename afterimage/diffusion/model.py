@@ -3,12 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from afterimage.compat import ensure_torchvision
 from afterimage.diffusion.files import PARTS, ModelFiles, find_model
 from afterimage.errors import InputError
 from afterimage.jobs import choose_device
+
+if TYPE_CHECKING:
+    import torch
 
 PRECISIONS = ("auto", "float32", "float16", "bfloat16")
 
@@ -23,6 +26,7 @@ class Generator:
     device : torch device name
     dtype : torch dtype of the VAE and the UNet; the text encoder stays in float32, because its
         embeddings are targets and it costs next to nothing
+    compiled : whether `compile_networks` was applied
     """
 
     files: ModelFiles
@@ -32,6 +36,7 @@ class Generator:
     unet: Any = None
     text_encoder: Any = None
     tokenizer: Any = None
+    compiled: bool = False
 
     def new_scheduler(self) -> Any:
         """A DDIMScheduler with the noise schedule of the model's own scheduler.
@@ -44,6 +49,29 @@ class Generator:
 
         settings = self.files.configs["scheduler/scheduler_config.json"]
         return DDIMScheduler.from_config(settings, clip_sample=False)
+
+    def predict_noise(
+        self, latents: "torch.Tensor", time: "torch.Tensor", texts: "torch.Tensor"
+    ) -> "torch.Tensor":
+        """What the UNet says about one step of a batch, in its own precision.
+
+        Parameters
+        ----------
+        latents : (rows, channels, h, w), any precision
+        time : time step, a scalar on the device
+        texts : (rows, tokens, width), in the UNet's precision
+        """
+        import torch
+
+        latents = latents.to(self.dtype)
+        if self.device == "cuda":
+            latents = latents.contiguous(memory_format=torch.channels_last)
+        if self.compiled:
+            # One compilation serves every number of rows: batches differ by one, and shrink when
+            # memory runs out.
+            torch._dynamo.maybe_mark_dynamic(latents, 0)
+            torch._dynamo.maybe_mark_dynamic(texts, 0)
+        return self.unet(latents, time, encoder_hidden_states=texts, return_dict=False)[0]
 
 
 def load_generator(
@@ -168,10 +196,15 @@ def prepare_for_gpu(generator: Generator) -> None:
             network.to(memory_format=torch.channels_last)
 
 
-def compile_networks(generator: Generator) -> None:
-    """Compile the networks in place, so that their configuration stays where it was."""
+def compile_networks(generator: Generator, backend: str = "inductor") -> None:
+    """Compile the networks in place, so that their configuration stays where it was.
+
+    The UNet sees one size and any number of rows (`Generator.predict_noise`), the VAE two sizes
+    (latents as they were decoded, and the native size), hence dynamic shapes.
+    """
     if generator.unet is not None:
-        generator.unet.compile()
+        generator.unet.compile(backend=backend)
     if generator.vae is not None:
-        generator.vae.encoder.compile()
-        generator.vae.decoder.compile()
+        generator.vae.encoder.compile(backend=backend, dynamic=True)
+        generator.vae.decoder.compile(backend=backend, dynamic=True)
+    generator.compiled = True

@@ -91,12 +91,8 @@ def denoise(
     with torch.no_grad():
         for index, time in enumerate(times.tolist()):
             double = torch.cat([latents, latents]) if guided else latents
-            double = scheduler.scale_model_input(double, time).to(generator.dtype)
-            if device == "cuda":
-                double = double.contiguous(memory_format=torch.channels_last)
-            predicted = generator.unet(
-                double, times_on_device[index], encoder_hidden_states=texts, return_dict=False
-            )[0].to(working)
+            double = scheduler.scale_model_input(double, time)
+            predicted = generator.predict_noise(double, times_on_device[index], texts).to(working)
             if guided:
                 without, conditional = predicted.chunk(2)
                 predicted = without + schedule.guidance * (conditional - without)

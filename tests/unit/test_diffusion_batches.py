@@ -62,7 +62,7 @@ def test_other_errors_pass():
         Limit(4).run(compute, 10)
 
 
-@pytest.mark.parametrize(("native", "pictures"), [(128, 16), (512, 1), (32, 32)])
+@pytest.mark.parametrize(("native", "pictures"), [(128, 16), (512, 1), (32, 30)])
 def test_a_cpus_batch_depends_on_the_model_alone(native, pictures):
     """A rerun must find the same batches, however much memory is free by then."""
     generator = SimpleNamespace(device="cpu", files=SimpleNamespace(native_size=native))
