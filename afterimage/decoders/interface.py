@@ -79,13 +79,15 @@ class Execution:
     ----------
     device : cpu or cuda
     half : bfloat16 autocast in the networks' training
-    compile : torch.compile the training step
+    compile : torch.compile the networks' loss
+    record : replay a training step from a CUDA graph
     state : folder for resuming, or None; holds nothing once the job is done
     """
 
     device: str = "cpu"
     half: bool = False
     compile: bool = False
+    record: bool = False
     state: Path | None = None
 
 

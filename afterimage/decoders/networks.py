@@ -2,6 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Mapping
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -11,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from afterimage.decoders.interface import Decoder, Execution, Samples
+from afterimage.decoders.steps import convolutions
 from afterimage.decoders.training import best_epoch, train_network
 
 SAMPLES_TO_PREPARE = 64
@@ -60,7 +62,8 @@ class NetworkDecoder(Decoder):
             self.network.prepare(torch.from_numpy(train.x[:SAMPLES_TO_PREPARE]))
             if self.settings.start_at_mean:
                 self.network.head.bias.copy_(torch.from_numpy(train.mean_target()))
-        history = train_network(self.network, train, validation, self.settings, execution)
+        with convolutions(execution):
+            history = train_network(self.network, train, validation, self.settings, execution)
         self.fit_notes = {
             "epochs": len(history),
             "best_epoch": best_epoch(history)["epoch"],
@@ -71,7 +74,7 @@ class NetworkDecoder(Decoder):
         """Predict in float32, in batches of `batch_size` (0: 256)."""
         size = batch_size or 256
         self.network.to(execution.device).eval()
-        with torch.inference_mode():
+        with torch.inference_mode(), convolutions(replace(execution, half=False)):
             parts = [
                 self.network(torch.from_numpy(x[begin : begin + size]).to(execution.device)).cpu()
                 for begin in range(0, len(x), size)

@@ -26,6 +26,7 @@ def plan_execution(execution: Mapping[str, Any], state: Path | None = None) -> E
         device=device,
         half=gpu and execution.get("precision", "auto") != "float32",
         compile=gpu and bool(execution.get("compile", False)),
+        record=gpu,
         state=state,
     )
 

@@ -1,7 +1,7 @@
 """The training loop that all networks share.
 
-Data lie on the device for the whole run, and a batch is a gather there: no loader. Every epoch
-draws its order and its noise from a seed of its own, so that an epoch after a resumption draws what
+Data lie on the device for the whole run, and a batch is a gather there (`steps`). Every epoch draws
+its order and its noise from a seed of its own, so that an epoch after a resumption draws what
 it would have drawn, and no state of a generator needs keeping.
 """
 
@@ -14,6 +14,7 @@ from torch.nn import functional
 
 from afterimage.decoders.checkpoints import Checkpoints
 from afterimage.decoders.interface import Execution, Samples, TrainingSettings
+from afterimage.decoders.steps import Resident, Step, make_step
 from afterimage.errors import InputError
 from afterimage.jobs import progress
 
@@ -51,13 +52,13 @@ def train_network(
     history, best = checkpoints.restore(network, optimiser, execution.device)
     data = Resident(train, execution.device)
     held_out = Resident(validation, execution.device)
-    step = torch.compile(network.training_loss) if execution.compile else network.training_loss
+    step = make_step(network, optimiser, data, settings, execution)
     for epoch in progress(range(len(history) + 1, settings.epochs + 1), "epoch"):
         if _stopped(history, settings.patience):
             break
         begin = time.monotonic()
         torch.manual_seed(settings.seed * 1_000_003 + epoch)
-        error = train_epoch(network, step, optimiser, data, settings, execution)
+        error = train_epoch(network, step)
         row = {"epoch": epoch, "train": error, "validation": _error(network, held_out, execution)}
         row["seconds"] = time.monotonic() - begin
         _check_finite(row, settings)
@@ -80,43 +81,15 @@ def adam(network: "Network", settings: TrainingSettings) -> torch.optim.Optimize
     return torch.optim.AdamW(groups, lr=settings.learning_rate, weight_decay=decay, fused=True)
 
 
-class Resident:
-    """Samples on the device: x (n_samples, n_voxels), image (n_samples,), y (n_images, ...)."""
-
-    def __init__(self, samples: Samples, device: str) -> None:
-        self.x = torch.from_numpy(samples.x).to(device)
-        self.image = torch.from_numpy(samples.image).to(device)
-        self.y = torch.from_numpy(samples.y).to(device)
-
-    def batch(self, rows: Tensor) -> tuple[Tensor, Tensor]:
-        """Responses and targets of some samples."""
-        return self.x[rows], self.y[self.image[rows]]
-
-
-def train_epoch(
-    network: "Network",
-    step: Any,
-    optimiser: torch.optim.Optimizer,
-    data: Resident,
-    settings: TrainingSettings,
-    execution: Execution,
-) -> float:
+def train_epoch(network: "Network", step: Step) -> float:
     """One pass over all samples in random order; the mean error over its batches."""
     network.train()
-    order = torch.randperm(len(data.x)).to(execution.device)
-    total = torch.zeros((), device=execution.device)
-    for rows in batches(order, settings.batch_size):
-        x, y = data.batch(rows)
-        if settings.input_noise:
-            x = x + settings.input_noise * torch.randn_like(x)
-        with torch.autocast(execution.device, torch.bfloat16, enabled=execution.half):
-            loss, error = step(x, y)
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        optimiser.step()
-        # A loss that is not finite shows in the sum: the device is asked once an epoch.
-        total += (error + 0 * loss.detach()) * len(rows)
-    return float(total) / len(order)
+    n_samples = len(step.data.x)
+    order = torch.randperm(n_samples).to(step.execution.device)
+    step.total.zero_()
+    for rows in batches(order, step.settings.batch_size):
+        step(rows)
+    return float(step.total) / n_samples
 
 
 def batches(order: Tensor, size: int) -> list[Tensor]:
