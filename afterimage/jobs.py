@@ -3,14 +3,17 @@
 import sys
 import time
 import traceback
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from afterimage.errors import InputError
 
 T = TypeVar("T")
+Each = Callable[..., Iterable[Any]]
+"""`map`, or a function like it that works on several items at a time."""
 
 
 @contextmanager
@@ -73,6 +76,27 @@ def progress(
             )
             print(f"{what}: {done + 1}/{total or '?'} after {now - begin:.0f} s{left}", flush=True)
             said = now
+
+
+@contextmanager
+def pool_of(threads: int) -> Iterator[Each]:
+    """A `map` that runs on so many threads; Python's own for one."""
+    if threads < 2:
+        yield map
+        return
+    with ThreadPoolExecutor(threads) as pool:
+        yield pool.map
+
+
+def made_ahead(items: Iterable[T]) -> Iterator[T]:
+    """Yield items while a thread makes the next one."""
+    iterator = iter(items)
+    end = object()
+    with ThreadPoolExecutor(1) as maker:
+        coming = maker.submit(next, iterator, end)
+        while (item := coming.result()) is not end:
+            coming = maker.submit(next, iterator, end)
+            yield item  # type: ignore[misc]
 
 
 def choose_device(device: str) -> str:

@@ -2,16 +2,20 @@
 
     python benchmarks/metrics.py                          # 200 pictures x 5 samples at 512 pixels
     python benchmarks/metrics.py --pictures 8 --threads 1 # the same per picture, sooner on a CPU
+    python benchmarks/metrics.py --loop-pictures 20       # the loops over 20 pictures, scaled up
 
 Both ways score the same pictures, held in memory, with the same weights (random ones of the true
 architectures; the LPIPS heads are the real ones) and their values are compared. The loops are what
 notebooks do: `np.corrcoef` and `structural_similarity` per pair, `lpips.LPIPS` per pair, a feature
 extractor per picture (seen pictures once), `np.corrcoef` over all features for identification. On a
-GPU the loops' networks run there too.
+GPU the loops' networks run there too, PCC and SSIM on the processor. `--loop-pictures` shortens the
+loops, whose time is proportional to the pictures; identification is always looped in full, since
+each of its values needs every picture. This project's way is always measured in full: each group of
+metrics alone, and at last all of them in one pass, as the workflow scores.
 
-The last line is JSON: seconds of both ways and their ratio (theirs over ours) per group of metrics,
-the largest difference of any value, hardware. On a CPU they are seconds of processor time, which
-other work on the machine does not change; on a GPU, of the clock.
+The last line is JSON: seconds of both ways and their ratio (theirs over ours) per group of metrics
+and `together`, the largest difference of any value, hardware. On a CPU they are seconds of
+processor time, which other work on the machine does not change; on a GPU, of the clock.
 """
 
 import argparse
@@ -25,8 +29,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 GROUPS = {
@@ -35,26 +37,10 @@ GROUPS = {
     "alexnet": ("alexnet2", "alexnet5"),
     "efficientnet": ("efficientnet_v2_s",),
 }
-IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
-
-
-def make_pictures(n: int, samples: int, side: int) -> tuple[dict, dict]:
-    """Smooth random pictures and noisy versions of them, uint8."""
-    from PIL import Image
-
-    generator = np.random.default_rng(0)
-
-    def smooth() -> np.ndarray:
-        small = generator.integers(0, 256, size=(12, 12, 3), dtype=np.uint8)
-        return np.asarray(Image.fromarray(small).resize((side, side), Image.Resampling.BICUBIC))
-
-    seen = {str(name): smooth() for name in range(n)}
-    made = {
-        (name, sample): (0.4 * picture + 0.6 * smooth()).astype(np.uint8)
-        for name, picture in seen.items()
-        for sample in range(samples)
-    }
-    return seen, made
+SIDE = 512  # the report's protocol resizes to it, which the loops leave out
+# Networks add in another order; half of float32's digits are far more than a table shows. On a GPU
+# both ways' convolutions round their factors to TensorFloat-32, as PyTorch does unless told not to.
+TOLERANCE = {"cpu": 1e-5, "cuda": 2e-4}
 
 
 def random_networks(device: str) -> tuple[Any, Any]:
@@ -67,118 +53,25 @@ def random_networks(device: str) -> tuple[Any, Any]:
     return tuple(network.eval().to(device) for network in built)  # type: ignore[return-value]
 
 
-# --- the usual way ---------------------------------------------------------------------------
-
-
-def loop_pixels(seen: dict, made: dict) -> dict:
-    """PCC and SSIM, pair by pair."""
-    from skimage.color import rgb2gray
-    from skimage.metrics import structural_similarity
-
-    found = {}
-    for (name, sample), picture in made.items():
-        one, other = seen[name] / 255.0, picture / 255.0
-        found["pcc", name, sample] = np.corrcoef(one.reshape(1, -1), other.reshape(1, -1))[0, 1]
-        found["ssim", name, sample] = structural_similarity(
-            rgb2gray(one), rgb2gray(other), data_range=1.0
-        )
-    return found
-
-
-def loop_lpips(seen: dict, made: dict, device: str, alexnet: Any) -> dict:
-    """The lpips package, pair by pair."""
-    import lpips
-    import torch
-
-    network = lpips.LPIPS(net="alex", pnet_rand=True, verbose=False).eval().to(device)
-    for slice_number in range(1, 6):
-        for index, layer in getattr(network.net, f"slice{slice_number}").named_children():
-            layer.load_state_dict(alexnet.features[int(index)].state_dict())
-    found = {}
-    with torch.no_grad():
-        for (name, sample), picture in made.items():
-            pair = [_tensor(p, device) * 2 - 1 for p in (seen[name], picture)]
-            found["lpips_alex", name, sample] = float(network(*pair))
-    return found
-
-
-def loop_alexnet(seen: dict, made: dict, device: str, alexnet: Any) -> dict:
-    """Two-way identification by AlexNet's layers: features picture by picture, then corrcoef."""
-    layers = {"alexnet2": "features.4", "alexnet5": "features.11"}
-    of_seen = [_features(alexnet, layers.values(), p, 224, device) for p in seen.values()]
-    found = {}
-    for sample in sorted({sample for _, sample in made}):
-        of_made = [
-            _features(alexnet, layers.values(), made[name, sample], 224, device) for name in seen
-        ]
-        for metric, layer in layers.items():
-            rows = [np.stack([own[layer] for own in side]) for side in (of_seen, of_made)]
-            r = np.corrcoef(*rows)[: len(seen), len(seen) :]
-            share = (r < np.diag(r)).sum(axis=0) / (len(seen) - 1)
-            found.update({(metric, n, sample): v for n, v in zip(seen, share, strict=True)})
-    return found
-
-
-def loop_efficientnet(seen: dict, made: dict, device: str, efficientnet: Any) -> dict:
-    """Correlation distance of EfficientNetV2-S's features, picture by picture."""
-    from scipy.spatial.distance import correlation
-
-    def of(picture: np.ndarray) -> np.ndarray:
-        return _features(efficientnet, ["avgpool"], picture, None, device)["avgpool"]
-
-    of_seen = {name: of(picture) for name, picture in seen.items()}
-    return {
-        ("efficientnet_v2_s", name, sample): correlation(of_seen[name], of(picture))
-        for (name, sample), picture in made.items()
-    }
-
-
-def _tensor(picture: np.ndarray, device: str) -> Any:
-    import torch
-
-    return torch.from_numpy(picture.copy()).to(device).permute(2, 0, 1)[None].float() / 255
-
-
-def _features(
-    network: Any, layers: Any, picture: np.ndarray, size: int | None, device: str
-) -> dict:
-    import torch
-    from PIL import Image
-    from torchvision.models.feature_extraction import create_feature_extractor
-    from torchvision.transforms.functional import normalize
-
-    layers = list(layers)
-    key = (id(network), *layers)
-    if key not in _EXTRACTORS:
-        _EXTRACTORS[key] = create_feature_extractor(network, layers)
-    if size:
-        picture = np.asarray(Image.fromarray(picture).resize((size, size), 2))
-    with torch.no_grad():
-        found = _EXTRACTORS[key](normalize(_tensor(picture, device), *IMAGENET))
-    return {layer: found[layer].flatten().cpu().numpy() for layer in layers}
-
-
-_EXTRACTORS: dict = {}
-
-
-# --- this project's way ----------------------------------------------------------------------
-
-
-def protocol_of(group: str) -> Any:
-    """The metrics of one group, as the first protocol that has them defines them."""
+def protocols_of(groups: list[str]) -> list[Any]:
+    """The metrics of some groups, each as the first protocol that has it defines it."""
     from dataclasses import replace
 
     from afterimage.metrics.protocols import load_protocols
 
-    chosen = [
-        replace(p, metrics=tuple(m for m in p.metrics if m.name in GROUPS[group]))
-        for p in load_protocols(["report", "brain-diffuser"])
-    ]
-    return next(p for p in chosen if p.metrics)
+    left = {name for group in groups for name in GROUPS[group]}
+    chosen = []
+    for protocol in load_protocols(["report", "brain-diffuser"]):
+        metrics = tuple(metric for metric in protocol.metrics if metric.name in left)
+        left -= {metric.name for metric in metrics}
+        chosen += [replace(protocol, metrics=metrics)] if metrics else []
+    return chosen
 
 
-def score_group(seen: dict, made: dict, protocol: Any, networks: Any, batch_size: int) -> dict:
-    """One group's metrics through `score_method`."""
+def score(
+    seen: dict, made: dict, groups: list[str], networks: Any, batch_size: int, threads: int
+) -> dict:
+    """Some groups' metrics through `score_method`."""
     from afterimage.metrics.pictures import Reconstructions
     from afterimage.metrics.scoring import score_method
 
@@ -186,12 +79,13 @@ def score_group(seen: dict, made: dict, protocol: Any, networks: Any, batch_size
     for name, sample in made:
         files.setdefault(name, {})[sample] = Path(f"{name}_{sample}")
 
-    def read(path: Path) -> np.ndarray:
+    def read(path: Path) -> Any:
         name, sample = path.name.rsplit("_", 1)
         return made[name, int(sample)]
 
+    protocols = protocols_of(groups)
     rows = score_method(
-        Reconstructions(files), seen.__getitem__, [protocol], networks, batch_size, read
+        Reconstructions(files), seen.__getitem__, protocols, networks, batch_size, read, threads
     )
     assert not any(reason for *_, reason in rows)
     return {(metric, name, sample): value for name, sample, _, metric, value, _ in rows}
@@ -207,12 +101,11 @@ def our_networks(device: str, alexnet: Any, efficientnet: Any) -> Any:
 
     tensors = alexnet.state_dict()
     heads = {name: torch.from_numpy(head) for name, head in lpips_heads().items()}
-    features = {
-        "alexnet": build_network("alexnet", tensors).to(device),
-        "efficientnet_v2_s": build_network("efficientnet_v2_s", efficientnet.state_dict()).to(
-            device
-        ),
+    built = {
+        "alexnet": build_network("alexnet", tensors),
+        "efficientnet_v2_s": build_network("efficientnet_v2_s", efficientnet.state_dict()),
     }
+    features = {name: network.to(device) for name, network in built.items()}
     return Networks(features, build_lpips({**tensors, **heads}).to(device), {}, device)
 
 
@@ -231,61 +124,105 @@ def timed(work: Callable[[], dict], device: str) -> tuple[float, dict]:
     return time.perf_counter() - begin, found
 
 
-def main() -> None:
-    """Time both ways, group by group, and compare their values."""
+def arguments() -> argparse.Namespace:
+    """What was asked for on the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--pictures", type=int, default=200)
     parser.add_argument("--samples", type=int, default=5)
-    parser.add_argument("--side", type=int, default=512)
+    parser.add_argument("--loop-pictures", type=int, default=0, help="0: all of them")
     parser.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"])
     parser.add_argument("--threads", type=int, default=0, help="0: as many as there are cores")
     parser.add_argument("--batch-size", type=int, default=0)
     parser.add_argument("--groups", nargs="*", default=list(GROUPS), choices=list(GROUPS))
-    asked = parser.parse_args()
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Time both ways, group by group and together, and compare their values."""
+    asked = arguments()
+    threads = asked.threads or len(os.sched_getaffinity(0))
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ[name] = str(threads)
 
     from afterimage.compat import ensure_torchvision
     from afterimage.jobs import choose_device
 
     ensure_torchvision()
     import torch
+    import usual_metrics as usual
 
-    torch.set_num_threads(asked.threads or os.cpu_count() or 1)
+    torch.set_num_threads(threads)
     device = choose_device(asked.device)
-    batch_size = asked.batch_size or (64 if device == "cuda" else 8)
     alexnet, efficientnet = random_networks(device)
-    networks = our_networks(device, alexnet, efficientnet)
-    loops: dict[str, Callable[[dict, dict], dict]] = {
-        "pixels": loop_pixels,
-        "lpips": partial(loop_lpips, device=device, alexnet=alexnet),
-        "alexnet": partial(loop_alexnet, device=device, alexnet=alexnet),
-        "efficientnet": partial(loop_efficientnet, device=device, efficientnet=efficientnet),
+    ours = {
+        "networks": our_networks(device, alexnet, efficientnet),
+        "batch_size": asked.batch_size or (64 if device == "cuda" else 8),
+        "threads": threads,
     }
-    seen, made = make_pictures(asked.pictures, asked.samples, asked.side)
-    few = make_pictures(3, 1, asked.side)
+    lpips = usual.lpips_network(device, alexnet) if "lpips" in asked.groups else None
+    loops: dict[str, Callable[[dict, dict], dict]] = {
+        "pixels": usual.loop_pixels,
+        "lpips": partial(usual.loop_lpips, device=device, network=lpips),
+        "alexnet": partial(usual.loop_alexnet, device=device, alexnet=alexnet),
+        "efficientnet": partial(usual.loop_efficientnet, device=device, efficientnet=efficientnet),
+    }
+    seen, made = usual.make_pictures(asked.pictures, asked.samples, SIDE)
+
+    def pick(n: int) -> tuple[dict, dict]:
+        some = dict(list(seen.items())[:n])
+        return some, {key: picture for key, picture in made.items() if key[0] in some}
+
+    few = pick(asked.loop_pictures or asked.pictures)
+    # Before the clock starts: three pictures in the loops, of which each step is one picture, and a
+    # whole batch here.
+    few_more = pick(max(3, ours["batch_size"] // asked.samples + 1))
+
     result: dict[str, Any] = {}
     for group in asked.groups:
-        settings = {"protocol": protocol_of(group), "networks": networks, "batch_size": batch_size}
-        ways = (loops[group], partial(score_group, **settings))
-        for way in ways:
-            way(*few)
-        (theirs, expected), (ours, found) = (timed(partial(w, seen, made), device) for w in ways)
-        assert found.keys() == expected.keys()
-        difference = max(abs(found[key] - expected[key]) for key in expected)
-        result[group] = {
-            "loops_s": round(theirs, 3),
-            "ours_s": round(ours, 3),
-            "ratio": round(theirs / ours, 2),
-            "largest_difference": float(difference),
-        }
+        whole = group == "alexnet"
+        looped = (seen, made) if whole else few
+        loops[group](*pick(3))
+        theirs, expected = timed(partial(loops[group], *looped), device)
+        theirs *= len(seen) / len(looped[0])
+        score(*few_more, [group], **ours)
+        seconds, found = timed(partial(score, seen, made, [group], **ours), device)
+        result[group] = compare(theirs, seconds, expected, found)
         print(group, result[group], flush=True)
-    on_cpu = f"CPU {platform.machine()}, {torch.get_num_threads()} threads"
-    hardware = torch.cuda.get_device_name() if device == "cuda" else on_cpu
-    conditions = {"pictures": asked.pictures, "samples": asked.samples, "side": asked.side}
-    conditions |= {"device": device, "threads": torch.get_num_threads(), "hardware": hardware}
-    ratio = min(group["ratio"] for group in result.values())
-    # Networks add in another order; half of float32's digits are far more than a table shows.
-    equal = all(group["largest_difference"] < 1e-5 for group in result.values())
-    print(json.dumps({"ratio": ratio, "equal": equal, "groups": result, **conditions}))
+    total = sum(group["loops_s"] for group in result.values())
+    seconds, _ = timed(partial(score, seen, made, asked.groups, **ours), device)
+    result["together"] = compare(total, seconds, {}, {})
+    print("together", result["together"], flush=True)
+
+    differences = [group["largest_difference"] for group in result.values()]
+    on_cpu = f"CPU {platform.machine()}, {threads} threads"
+    summary = {
+        "ratio": result["together"]["ratio"],
+        "equal": max(differences) < TOLERANCE[device],
+        "tolerance": TOLERANCE[device],
+        "groups": result,
+        "pictures": asked.pictures,
+        "samples": asked.samples,
+        "side": SIDE,
+        "loops_measured_on": f"{len(few[0])} pictures, scaled; identification in full",
+        "weights": "random, of the true architectures; real LPIPS heads",
+        "device": device,
+        "threads": threads,
+        "batch_size": ours["batch_size"],
+        "hardware": torch.cuda.get_device_name() if device == "cuda" else on_cpu,
+    }
+    print(json.dumps(summary))
+
+
+def compare(theirs: float, ours: float, expected: dict, found: dict) -> dict[str, float]:
+    """Seconds, their ratio and the largest difference of the values that both ways have."""
+    return {
+        "loops_s": round(theirs, 3),
+        "ours_s": round(ours, 3),
+        "ratio": round(theirs / ours, 2),
+        "largest_difference": max(
+            (abs(float(found[key]) - float(expected[key])) for key in expected), default=0.0
+        ),
+    }
 
 
 if __name__ == "__main__":

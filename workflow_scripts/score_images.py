@@ -24,7 +24,7 @@ def main(
     weights : safetensors files that fetch_weights wrote; without them what needs them is marked
     trials : table of trials, whose test images are expected; needed for pictures from elsewhere
     out_remarks : text file for what is missing, extra or of another size, a line each
-    execution : `device`, `batch_size` (0: 8 on the CPU, 64 on a GPU)
+    execution : `device`, `batch_size` (0: 8 on the CPU, 64 on a GPU), `threads`
     """
     import pandas as pd
 
@@ -49,7 +49,8 @@ def main(
     networks = load_networks(protocols, paths, execution.get("device", "auto"))
     batch_size = execution.get("batch_size") or (64 if networks.device == "cuda" else 8)
     dataset = open_dataset(cfg["dataset"], cfg["seed"])
-    rows = score_method(found, dataset.image, protocols, networks, batch_size)
+    threads = execution.get("threads", 1)
+    rows = score_method(found, dataset.image, protocols, networks, batch_size, threads=threads)
     scores = pd.DataFrame(rows, columns=COLUMNS)
     for line in scores.loc[scores["reason"] != ""].itertuples():
         print(f"not computed: {line.protocol} {line.metric}: {line.reason}", flush=True)

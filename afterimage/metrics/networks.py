@@ -82,14 +82,14 @@ def picture_features(
 
     from afterimage.jobs import choose_device, progress
     from afterimage.metrics.perceptual import build_network
-    from afterimage.metrics.prepare import as_tensor, prepare
+    from afterimage.metrics.prepare import as_floats, as_tensor, prepare_each
 
     device = choose_device(execution.get("device", "auto"))
     network = build_network("alexnet", load_file(weights_path)).to(device)
     size = execution.get("batch_size") or (64 if device == "cuda" else 8)
     steps, rows = [Step("resize", 224)], []
     for start in progress(range(0, len(image_ids), size), "batches of pictures"):
-        batch = prepare([picture(name) for name in image_ids[start : start + size]], steps)
-        found = network.features(as_tensor(batch, device), [layer])[layer]
+        batch = prepare_each([picture(name) for name in image_ids[start : start + size]], steps)
+        found = network.features(as_floats(as_tensor(batch, device)), [layer])[layer]
         rows.append(found.cpu().numpy())
     return np.concatenate(rows)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from afterimage.jobs import Each
 from afterimage.metrics.protocols import Step
 
 FILTERS = ("nearest", "bilinear", "bicubic", "lanczos")
@@ -14,41 +15,49 @@ def needs_torch(steps: Sequence[Step]) -> bool:
     return any(step.kind == "tensor" for step in steps)
 
 
-def prepare(pictures: Sequence[np.ndarray], steps: Sequence[Step], device: str = "cpu"):
-    """Bring pictures to the form in which they are compared.
+def eight_bit_steps(steps: Sequence[Step]) -> tuple[Step, ...]:
+    """The steps before the first one on tensors."""
+    return tuple(step for step in steps if step.kind != "tensor")
 
-    Parameters
-    ----------
-    pictures : uint8 (h, w, 3), sizes may differ
-    steps : in order; tensor steps come last
 
-    Returns
-    -------
-    uint8 array (n, height, width, 3), or after a tensor step a torch float32 tensor in 0..1
-    (n, 3, height, width) on `device`
+def as_tensor(pictures: Sequence[np.ndarray], device: str, each: Each = map):
+    """uint8 pictures (h, w, 3) as one uint8 tensor (n, h, w, 3).
+
+    For a GPU they are gathered in page-locked memory, from which the copy runs by itself.
     """
-    tensor = [step for step in steps if step.kind == "tensor"]
-    prepared = prepare_each(pictures, steps)
-    if not tensor:
-        return np.stack(prepared)
-    # Seen pictures may have any sizes before the first tensor step, so that one goes one by one.
     import torch
 
-    first, *rest = tensor
+    shape = (len(pictures), *pictures[0].shape)
+    host = torch.empty(shape, dtype=torch.uint8, pin_memory=device == "cuda")
+    for _ in each(np.copyto, host.numpy(), pictures):
+        pass
+    return host.to(device, non_blocking=True)
+
+
+def as_floats(pictures):
+    """A uint8 tensor (n, h, w, 3) as float32 in 0..1, (n, 3, h, w), channels last in memory."""
+    import torch
+
+    return pictures.permute(0, 3, 1, 2).to(torch.float32).div_(255)
+
+
+def interpolated(pictures: Sequence[np.ndarray], steps: Sequence[Step], device: str):
+    """uint8 pictures (h, w, 3) of any sizes after the tensor steps, float32 (n, 3, height, width).
+
+    The sizes may differ before the first step, so that one goes picture by picture.
+    """
+    import torch
+
+    first, *rest = (step for step in steps if step.kind == "tensor")
     batch = torch.cat(
-        [_interpolate(as_tensor(picture[None], device), first.size) for picture in prepared]
+        [
+            _interpolate(as_floats(as_tensor([picture], device)).contiguous(), first.size)
+            for picture in pictures
+        ]
     )
     for step in rest:
         batch = _interpolate(batch, step.size)
     return batch
-
-
-def as_tensor(pictures: np.ndarray, device: str):
-    """uint8 (n, h, w, 3) as a float32 tensor in 0..1, (n, 3, h, w)."""
-    import torch
-
-    tensor = torch.from_numpy(np.array(pictures)).to(device)
-    return tensor.permute(0, 3, 1, 2).to(torch.float32).div(255).contiguous()
 
 
 def _interpolate(batch, size: int):
@@ -61,15 +70,26 @@ def _interpolate(batch, size: int):
     )
 
 
-def prepare_each(pictures: Sequence[np.ndarray], steps: Sequence[Step]) -> list[np.ndarray]:
-    """Apply the 8 bit steps to each picture; one that has its size already is not copied."""
-    prepared = list(pictures)
+def prepare_each(
+    pictures: Sequence[np.ndarray], steps: Sequence[Step], each: Each = map
+) -> list[np.ndarray]:
+    """Apply the 8 bit steps to each picture; one that has its size already is not copied.
+
+    Parameters
+    ----------
+    pictures : uint8 (h, w, 3), sizes may differ
+    each : `map`, or a pool's
+    """
+    wanted = eight_bit_steps(steps)
+    return (
+        list(each(lambda picture: _prepared(picture, wanted), pictures)) if wanted else [*pictures]
+    )
+
+
+def _prepared(picture: np.ndarray, steps: Sequence[Step]) -> np.ndarray:
     for step in steps:
-        if step.kind == "crop":
-            prepared = [_crop(picture, step.size) for picture in prepared]
-        elif step.kind == "resize":
-            prepared = [_resize(picture, step) for picture in prepared]
-    return prepared
+        picture = _crop(picture, step.size) if step.kind == "crop" else _resize(picture, step)
+    return picture
 
 
 def _resize(picture: np.ndarray, step: Step) -> np.ndarray:

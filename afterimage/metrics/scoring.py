@@ -4,16 +4,16 @@ The first pass computes the networks' features of the seen pictures, once. The s
 image with all its samples and hands it to every metric.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from afterimage.jobs import progress
+from afterimage.jobs import made_ahead, pool_of, progress
 from afterimage.metrics import scorers
-from afterimage.metrics.batches import full_batches, seen_batches
+from afterimage.metrics.batches import Batch, full_batches, seen_batches
 from afterimage.metrics.features import FeatureKey, Features
 from afterimage.metrics.pictures import Reconstructions, SeenPicture, read_picture
 from afterimage.metrics.protocols import Metric, Protocol
@@ -39,6 +39,7 @@ def score_method(
     networks: Networks,
     batch_size: int,
     read: Callable[[Path], np.ndarray] = read_picture,
+    threads: int = 1,
 ) -> list[Row]:
     """Every image x sample x metric of one method, as rows of COLUMNS.
 
@@ -48,6 +49,7 @@ def score_method(
     seen_picture : image id -> uint8 (h, w, 3)
     batch_size : pictures that go through a network together
     read : how a reconstruction's file becomes uint8 (h, w, 3)
+    threads : pictures that are read and prepared at the same time
 
     Returns
     -------
@@ -66,12 +68,15 @@ def score_method(
             else:
                 at_work.append((protocol.name, _scorer(metric, networks)))
     metrics = [scorer.metric for _, scorer in at_work]
-    features = _seen_features(metrics, found, seen_picture, networks, batch_size)
-    batches = full_batches(found, seen_picture, batch_size, networks.device, read)
-    for batch in progress(batches, "batches of pictures scored"):
-        features.read(batch)
-        for _, scorer in at_work:
-            scorer.add(batch, features)
+    device = networks.device
+    with pool_of(threads) as each:
+        seen = seen_batches(found, seen_picture, batch_size, device, each)
+        features = _seen_features(metrics, networks, seen)
+        batches = full_batches(found, seen_picture, batch_size, device, read, each)
+        for batch in progress(_ready(batches, metrics, device), "batches of pictures scored"):
+            features.read(batch)
+            for _, scorer in at_work:
+                scorer.add(batch, features)
     for protocol_name, scorer in at_work:
         for position, sample, value in scorer.values():
             name = scorer.metric.name
@@ -80,19 +85,22 @@ def score_method(
 
 
 def _seen_features(
-    metrics: Sequence[Metric],
-    found: Reconstructions,
-    seen_picture: SeenPicture,
-    networks: Networks,
-    batch_size: int,
+    metrics: Sequence[Metric], networks: Networks, batches: Iterator[Batch]
 ) -> Features:
-    keys = [FeatureKey.of(m) for m in metrics if m.measure in ("distance", "identification")]
-    features = Features(networks.features, keys)
-    if keys:
-        for batch in seen_batches(found, seen_picture, batch_size, networks.device):
+    compared = [m for m in metrics if m.measure in ("distance", "identification")]
+    features = Features(networks.features, [FeatureKey.of(metric) for metric in compared])
+    if compared:
+        for batch in _ready(batches, compared, networks.device):
             features.add_seen(batch)
         features.finish_seen()
     return features
+
+
+def _ready(batches: Iterator[Batch], metrics: Sequence[Metric], device: str) -> Iterator[Batch]:
+    """Batches, on a GPU read and prepared while it works on the one before."""
+    if device == "cpu":
+        return batches
+    return made_ahead(batch.ready(metrics) for batch in batches)
 
 
 def _scorer(metric: Metric, networks: Networks) -> scorers.Scorer:

@@ -6,7 +6,13 @@ from PIL import Image
 
 from afterimage.errors import InputError
 from afterimage.metrics import protocols
-from afterimage.metrics.prepare import as_tensor, needs_torch, prepare
+from afterimage.metrics.prepare import (
+    as_floats,
+    as_tensor,
+    interpolated,
+    needs_torch,
+    prepare_each,
+)
 from afterimage.metrics.protocols import Step
 from afterimage.metrics.weights import NETWORKS
 
@@ -116,10 +122,10 @@ def picture(height: int, width: int) -> np.ndarray:
 
 def test_resizing_is_pillows_and_nothing_at_the_right_size():
     one = picture(20, 20)
-    assert np.array_equal(prepare([one], [Step("resize", 20, "bicubic")])[0], one)
-    found = prepare([one], [Step("resize", 13, "bicubic")])[0]
+    assert np.array_equal(prepare_each([one], [Step("resize", 20, "bicubic")])[0], one)
+    found = prepare_each([one], [Step("resize", 13, "bicubic")])[0]
     assert np.array_equal(found, np.asarray(Image.fromarray(one).resize((13, 13), 3)))
-    assert not np.array_equal(found, prepare([one], [Step("resize", 13, "bilinear")])[0])
+    assert not np.array_equal(found, prepare_each([one], [Step("resize", 13, "bilinear")])[0])
 
 
 def test_shorter_side_and_centre_crop_are_torchvisions():
@@ -130,7 +136,7 @@ def test_shorter_side_and_centre_crop_are_torchvisions():
 
     one = picture(30, 47)
     theirs = transforms.Compose([transforms.Resize(21), transforms.CenterCrop(21)])
-    found = prepare([one], [Step("resize", 21, "bilinear", "shorter"), Step("crop", 21)])[0]
+    found = prepare_each([one], [Step("resize", 21, "bilinear", "shorter"), Step("crop", 21)])[0]
     assert np.array_equal(found, np.asarray(theirs(Image.fromarray(one))))
 
 
@@ -143,9 +149,9 @@ def test_tensor_steps_are_torchvisions_without_antialiasing():
     pictures = [picture(40, 40), picture(31, 25)]
     steps = [Step("tensor", 16), Step("tensor", 27)]
     assert needs_torch(steps)
-    found = prepare(pictures, steps)
+    found = interpolated(pictures, steps, "cpu")
     for row, one in enumerate(pictures):
-        expected = as_tensor(one[None], "cpu")
+        expected = as_floats(as_tensor([one], "cpu"))
         for size in (16, 27):
             expected = transforms.Resize((size, size), antialias=False)(expected)
         assert np.allclose(found[row].numpy(), expected[0].numpy(), atol=1e-6)
