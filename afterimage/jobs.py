@@ -99,6 +99,18 @@ def made_ahead(items: Iterable[T]) -> Iterator[T]:
             yield item  # type: ignore[misc]
 
 
+def keep_float32(device: str) -> None:
+    """Let a GPU's convolutions of float32 be float32, as on a CPU.
+
+    PyTorch would round their factors to TensorFloat-32 (10 bits): in latents that are targets, and
+    in scores, a difference that depends on the device.
+    """
+    if device == "cuda":
+        import torch
+
+        torch.backends.cudnn.allow_tf32 = False
+
+
 def choose_device(device: str) -> str:
     """Name of the torch device for `auto`, `cpu` or `cuda`.
 

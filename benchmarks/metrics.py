@@ -39,7 +39,7 @@ GROUPS = {
 }
 SIDE = 512  # the report's protocol resizes to it, which the loops leave out
 # Networks add in another order; half of float32's digits are far more than a table shows. On a GPU
-# both ways' convolutions round their factors to TensorFloat-32, as PyTorch does unless told not to.
+# the loops' convolutions round their factors to TensorFloat-32, as PyTorch does unless told not to.
 TOLERANCE = {"cpu": 1e-5, "cuda": 2e-4}
 
 
@@ -71,7 +71,9 @@ def protocols_of(groups: list[str]) -> list[Any]:
 def score(
     seen: dict, made: dict, groups: list[str], networks: Any, batch_size: int, threads: int
 ) -> dict:
-    """Some groups' metrics through `score_method`."""
+    """Some groups' metrics through `score_method`, in full float32 as the workflow has it."""
+    import torch
+
     from afterimage.metrics.pictures import Reconstructions
     from afterimage.metrics.scoring import score_method
 
@@ -84,9 +86,11 @@ def score(
         return made[name, int(sample)]
 
     protocols = protocols_of(groups)
+    torch.backends.cudnn.allow_tf32 = False
     rows = score_method(
         Reconstructions(files), seen.__getitem__, protocols, networks, batch_size, read, threads
     )
+    torch.backends.cudnn.allow_tf32 = True  # PyTorch's default, as the loops have it
     assert not any(reason for *_, reason in rows)
     return {(metric, name, sample): value for name, sample, _, metric, value, _ in rows}
 

@@ -1,7 +1,7 @@
 """Pictures per second, beside the way that is usual: one image and one sample at a time.
 
     python benchmarks/sampling.py             # a GPU: v1.4's true sizes, random weights, float16
-    python benchmarks/sampling.py --compile   # with torch.compile
+    python benchmarks/sampling.py --compile   # with torch.compile (--uncompiled: both)
     python benchmarks/sampling.py --profile   # where the time of one batch goes, by kernel
 
 Ours is the whole of `reconstruct_images` between loaded weights and written files: decode,
@@ -170,24 +170,26 @@ def throughput(arguments: argparse.Namespace, device: str) -> dict[str, Any]:
 
     on_gpu = device == "cuda"
     size, image_size = (SIZES["true"], 320) if on_gpu else (SIZES["small"], 80)
-    n_images = arguments.images or (24 if on_gpu else 8)
+    n_images = arguments.images or (18 if on_gpu else 8)
     generator = random_generator(size, device, "auto")
     plain = None
     if arguments.compile and on_gpu:
         from afterimage.diffusion.model import compile_networks
 
-        painter = make_painter(generator, size, image_size, n_images // 2, arguments.batch)
-        painter.paint(painter.members[: painter.sampling.size])
-        plain = len(painter.members) / seconds_of(lambda: ours(painter), device)
+        if arguments.uncompiled:
+            painter = make_painter(generator, size, image_size, n_images // 2, arguments.batch)
+            painter.paint(painter.members[: painter.sampling.size])
+            plain = len(painter.members) / seconds_of(lambda: ours(painter), device)
         compile_networks(generator)
-    # Its weights stay as they are loaded, the way the usual way has them.
-    pipeline = make_pipeline(random_generator(size, device, "auto", prepared=False))
+    # The usual way gets networks of its own: not compiled, in PyTorch's usual layout.
+    pipeline = make_pipeline(random_generator(size, device, "auto"))
     begin = time.perf_counter()
     painter = make_painter(generator, size, image_size, n_images, arguments.batch)
     painter.paint(painter.members[: painter.sampling.size])
     started = time.perf_counter() - begin
+    print(f"first batch of {painter.sampling.size} after {started:.0f} s", flush=True)
     theirs(painter, pipeline, 1)
-    n_theirs = min(len(painter.members), 6 if on_gpu else 8)
+    n_theirs = min(len(painter.members), 4 if on_gpu else 8)
     # The usual way is timed before and after ours, so that a busy machine slows both.
     slow = seconds_of(lambda: theirs(painter, pipeline, n_theirs), device)
     if on_gpu:
@@ -195,6 +197,7 @@ def throughput(arguments: argparse.Namespace, device: str) -> dict[str, Any]:
     fast = len(painter.members) / seconds_of(lambda: ours(painter), device)
     peak = torch.cuda.max_memory_allocated() if on_gpu else None
     slow += seconds_of(lambda: theirs(painter, pipeline, n_theirs), device)
+    print(f"{fast:.3f} pictures per second, usually {2 * n_theirs / slow:.3f}", flush=True)
     if arguments.profile:
         profile(painter)
     rate = matrix_rate(device)
@@ -216,9 +219,12 @@ def throughput(arguments: argparse.Namespace, device: str) -> dict[str, Any]:
 
 def measure(arguments: argparse.Namespace, device: str) -> dict[str, Any]:
     """All figures of one run."""
+    from afterimage.jobs import keep_float32
+
     on_gpu = device == "cuda"
     found = throughput(arguments, device)
     size, image_size = (SIZES["true"], 320) if on_gpu else (SIZES["small"], 80)
+    keep_float32(device)
     single = random_generator(size, device, "float32")
     if on_gpu:
         found["encoded_per_second_float32"] = encoding_rates(single, image_size, 64)
@@ -279,6 +285,7 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=0, help="images, 5 pictures each (0: enough)")
     parser.add_argument("--batch", type=int, default=0, help="pictures at a time (0: found)")
     parser.add_argument("--compile", action="store_true")
+    parser.add_argument("--uncompiled", action="store_true", help="beside --compile, both")
     parser.add_argument("--profile", action="store_true")
     arguments = parser.parse_args()
     from afterimage.compat import ensure_torchvision

@@ -146,17 +146,12 @@ def _write_tokenizer(folder: Path, size: dict[str, Any]) -> None:
     (folder / "tokenizer_config.json").write_text(json.dumps(settings | special))
 
 
-def random_generator(
-    size: dict[str, Any], device: str, precision: str, prepared: bool = True
-) -> Any:
-    """A Generator with random VAE and UNet in memory, as `load_generator` would prepare it.
-
-    `prepared` says whether its weights are laid out for the GPU.
-    """
+def random_generator(size: dict[str, Any], device: str, precision: str) -> Any:
+    """A Generator with random VAE and UNet in memory, as `load_generator` would load it."""
     import torch
 
     from afterimage.diffusion.files import ModelFiles
-    from afterimage.diffusion.model import Generator, choose_dtype, prepare_for_gpu
+    from afterimage.diffusion.model import Generator, choose_dtype
 
     dtype = choose_dtype(precision, device)
     torch.manual_seed(0)
@@ -171,10 +166,7 @@ def random_generator(
         "scheduler/scheduler_config.json": SCHEDULER,
     }
     files = ModelFiles(Path("random"), "random weights", None, configs)
-    generator = Generator(files, device, dtype, **parts)
-    if device == "cuda" and prepared:
-        prepare_for_gpu(generator)
-    return generator
+    return Generator(files, device, dtype, **parts)
 
 
 def write_inputs(folder: Path, n_images: int) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Load the parts of a Stable Diffusion model that a job needs, and nothing more."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -8,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from afterimage.compat import ensure_torchvision
 from afterimage.diffusion.files import PARTS, ModelFiles, find_model
 from afterimage.errors import InputError
-from afterimage.jobs import choose_device
+from afterimage.jobs import choose_device, keep_float32
 
 if TYPE_CHECKING:
     import torch
@@ -64,14 +65,14 @@ class Generator:
         import torch
 
         latents = latents.to(self.dtype)
-        if self.device == "cuda":
-            latents = latents.contiguous(memory_format=torch.channels_last)
         if self.compiled:
+            latents = latents.contiguous(memory_format=torch.channels_last)
             # One compilation serves every number of rows: batches differ by one, and shrink when
             # memory runs out.
             torch._dynamo.maybe_mark_dynamic(latents, 0)
             torch._dynamo.maybe_mark_dynamic(texts, 0)
-        return self.unet(latents, time, encoder_hidden_states=texts, return_dict=False)[0]
+        with _fastest_kernels(self.device):
+            return self.unet(latents, time, encoder_hidden_states=texts, return_dict=False)[0]
 
 
 def load_generator(
@@ -90,7 +91,7 @@ def load_generator(
     model, revision, parts, n_tokens : as for `files.find_model`
     device : auto, cpu or cuda
     precision : of VAE and UNet; auto is float16 on a GPU and float32 on a CPU
-    compiled : on a GPU, torch.compile UNet and VAE (minutes at the start, faster afterwards)
+    compiled : on a GPU, torch.compile the UNet (minutes at the start, faster afterwards)
 
     Raises
     ------
@@ -110,6 +111,7 @@ def load_parts(
 ) -> Generator:
     """Load parts of a model folder that `files.find_model` has checked; see `load_generator`."""
     device = choose_device(device)
+    keep_float32(device)
     generator = Generator(files, device, choose_dtype(precision, device))
     ensure_torchvision()
     if "vae" in parts:
@@ -118,8 +120,6 @@ def load_parts(
         generator.unet = _load_unet(generator)
     if "text" in parts:
         generator.text_encoder, generator.tokenizer = _load_text(generator)
-    if device == "cuda":
-        prepare_for_gpu(generator)
     if compiled and device == "cuda":
         compile_networks(generator)
     return generator
@@ -186,25 +186,34 @@ def _load(generator: Generator, kind: Any, part: str, name: str, **dtype: Any) -
     return network.to(generator.device).eval().requires_grad_(False)
 
 
-def prepare_for_gpu(generator: Generator) -> None:
-    """Lay out the weights for tensor cores and let cuDNN choose its kernels by trying them."""
+@contextmanager
+def _fastest_kernels(device: str) -> Iterator[None]:
+    """Let cuDNN try its kernels on the UNet's convolutions, which run thousands of times alike.
+
+    Not on the VAE's: large, of several sizes and soon over, they would be tried for a minute.
+    """
+    if device != "cuda":
+        yield
+        return
     import torch
 
     torch.backends.cudnn.benchmark = True
-    for network in (generator.vae, generator.unet):
-        if network is not None:
-            network.to(memory_format=torch.channels_last)
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.benchmark = False
 
 
 def compile_networks(generator: Generator, backend: str = "inductor") -> None:
-    """Compile the networks in place, so that their configuration stays where it was.
+    """Compile the UNet in place, so that its configuration stays where it was.
 
-    The UNet sees one size and any number of rows (`Generator.predict_noise`), the VAE two sizes
-    (latents as they were decoded, and the native size), hence dynamic shapes.
+    Its convolutions then take channels-last, which tensor cores want. Without a compiler they do
+    not: PyTorch's group normalisation goes back to the other layout each time, and loses a tenth.
+    The VAE is a twentieth of the work, at two sizes, and not worth a second compilation.
     """
+    import torch
+
     if generator.unet is not None:
+        generator.unet.to(memory_format=torch.channels_last)
         generator.unet.compile(backend=backend)
-    if generator.vae is not None:
-        generator.vae.encoder.compile(backend=backend, dynamic=True)
-        generator.vae.decoder.compile(backend=backend, dynamic=True)
-    generator.compiled = True
+        generator.compiled = True

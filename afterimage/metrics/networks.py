@@ -41,10 +41,11 @@ def _reason(name: str, notes: dict) -> str:
 def _load(present: list[str], reasons: dict, notes: dict, measures: set[str], device: str):
     from safetensors.torch import load_file
 
-    from afterimage.jobs import choose_device
+    from afterimage.jobs import choose_device, keep_float32
     from afterimage.metrics.perceptual import build_lpips, build_network
 
     device = choose_device(device)
+    keep_float32(device)
     features, lpips = {}, None
     for name in present:
         tensors = load_file(notes[name][0])
@@ -80,11 +81,12 @@ def picture_features(
     """
     from safetensors.torch import load_file
 
-    from afterimage.jobs import choose_device, progress
+    from afterimage.jobs import choose_device, keep_float32, progress
     from afterimage.metrics.perceptual import build_network
     from afterimage.metrics.prepare import as_floats, as_tensor, prepare_each
 
     device = choose_device(execution.get("device", "auto"))
+    keep_float32(device)
     network = build_network("alexnet", load_file(weights_path)).to(device)
     size = execution.get("batch_size") or (64 if device == "cuda" else 8)
     steps, rows = [Step("resize", 224)], []
