@@ -147,16 +147,18 @@ import torch
 torch.set_num_threads(1)
 from pathlib import Path
 from tests.scripts.test_train_decoder import LONG, train
-train(Path({folder!r}), "image", LONG)
+train(Path({folder!r}), "image", LONG[{kind!r}])
 """
-LONG = entry("cnn", epochs=40, patience=40, channels=16)
+LONG = {kind: entry(kind, epochs=60, patience=60) for kind in ("vae", "gcn")}
+LONG["cnn"] = entry("cnn", epochs=40, patience=40, channels=16)
 
 
-def test_killed_in_mid_training_and_run_again(study, capsys):
+@pytest.mark.parametrize("kind", LONG)
+def test_killed_in_mid_training_and_run_again(study, capsys, kind):
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     process = subprocess.Popen(
-        [sys.executable, "-c", KILLED.format(folder=str(study))],
+        [sys.executable, "-c", KILLED.format(folder=str(study), kind=kind)],
         env={**os.environ, "OMP_NUM_THREADS": "1"},
         stdout=subprocess.DEVNULL,
     )
@@ -165,9 +167,9 @@ def test_killed_in_mid_training_and_run_again(study, capsys):
         time.sleep(0.005)
     process.send_signal(signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL, "it ended before it could be killed"
-    train(study, "image", LONG)
+    train(study, "image", LONG[kind])
     assert "resuming after epoch" in capsys.readouterr().out
-    train(study, "image", LONG, "whole")
+    train(study, "image", LONG[kind], "whole")
     torch.set_num_threads(before)
     whole, resumed = (study / out / "model.safetensors" for out in ("whole", "model"))
     assert whole.read_bytes() == resumed.read_bytes()
