@@ -1,12 +1,13 @@
 """How each decoder's share of the optimum grows with the number of training trials.
 
-    python benchmarks/learning_curve.py                     # the linear brain: minutes of CPU
-    python benchmarks/learning_curve.py --brain nonlinear
+    python benchmarks/learning_curve.py                     # the linear brain
+    python benchmarks/learning_curve.py --brain nonlinear   # either: minutes of one core
 
 Trains every decoder of config.yaml on growing parts of a simulated study of the demo's kind and
 scores it on the same 200 test images. The optimum is the best linear decoder that there is; on the
 nonlinear brain it is the decoder with the lowest validation error of those trained on `--yardstick`
-times the largest size. Writes a figure and a table, and prints the table.
+times the largest size. Writes a figure, all numbers as CSV, and the tables of docs/decoders.md,
+which it prints too.
 """
 
 import argparse
@@ -21,6 +22,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from afterimage.decoders import make
 from afterimage.decoders.interface import Execution, Samples, Shapes, mean_squared_error
+from afterimage.decoders.running import plan_execution
 from benchmarks.simulated_study import REPEATS, Study, simulate
 
 if TYPE_CHECKING:
@@ -34,7 +36,10 @@ MARKERS = {"linear": "s", "cnn": "o", "vae": "^", "gcn": "D"}
 
 
 def learning_curve(
-    entries: Mapping[str, Mapping[str, Any]], study: Study, sizes: Sequence[int]
+    entries: Mapping[str, Mapping[str, Any]],
+    study: Study,
+    sizes: Sequence[int],
+    execution: Execution,
 ) -> Iterator[dict[str, Any]]:
     """Train every decoder on growing parts of the training trials.
 
@@ -54,13 +59,14 @@ def learning_curve(
         part = first_trials(study.train, size)
         for name, entry in entries.items():
             decoder = make(entry, shapes, study.graph)
-            history = decoder.fit(part, study.validation, Execution())
+            history = decoder.fit(part, study.validation, execution)
+            predicted = decoder.predict(study.test.x, execution)
             yield {
                 "decoder": name,
                 "n_trials": len(part.x),
                 "n_images": len(np.unique(part.image)),
                 "epochs": len(history),
-                "errors": squared_errors(decoder.predict(study.test.x, Execution()), study.test),
+                "errors": squared_errors(predicted, study.test),
             }
 
 
@@ -78,18 +84,20 @@ def squared_errors(predicted: np.ndarray, samples: Samples) -> np.ndarray:
     return ((predicted.astype(np.float64) - samples.y[samples.image]) ** 2).mean(axis=1)
 
 
-def yardstick(entries: Mapping[str, Mapping[str, Any]], study: Study) -> np.ndarray:
+def yardstick(
+    entries: Mapping[str, Mapping[str, Any]], study: Study, execution: Execution
+) -> np.ndarray:
     """Test predictions of the decoder with the lowest validation error, trained on all trials."""
     shapes = Shapes(study.train.x.shape[1], study.latent)
     trained = {}
     for name, entry in entries.items():
         decoder = make(entry, shapes, study.graph)
-        decoder.fit(study.train, study.validation, Execution())
-        predicted = decoder.predict(study.validation.x, Execution())
+        decoder.fit(study.train, study.validation, execution)
+        predicted = decoder.predict(study.validation.x, execution)
         trained[mean_squared_error(predicted, study.validation)] = name, decoder
     name, decoder = trained[min(trained)]
     print(f"yardstick: {name} on {len(study.train.x)} trials", flush=True)
-    return decoder.predict(study.test.x, Execution())
+    return decoder.predict(study.test.x, execution)
 
 
 def summarise(
@@ -125,14 +133,19 @@ def summarise(
 
 
 def scores_of(
-    target: str, study: Study, config: Mapping[str, Any], brain: str, sizes: Sequence[int]
+    target: str,
+    study: Study,
+    config: Mapping[str, Any],
+    brain: str,
+    sizes: Sequence[int],
+    execution: Execution,
 ) -> "pd.DataFrame":
     """All of `summarise` for the decoders that config.yaml has for a target."""
     seed = config["seed"]
     entries = {name: {**entry, "seed": seed} for name, entry in config["decoders"][target].items()}
-    optimal = study.best_linear if brain == "linear" else yardstick(entries, study)
+    optimal = study.best_linear if brain == "linear" else yardstick(entries, study, execution)
     rows = []
-    for row in learning_curve(entries, study, sizes):
+    for row in learning_curve(entries, study, sizes, execution):
         print(target, *(row[name] for name in ("decoder", "n_trials", "epochs")), flush=True)
         rows.append(row)
     return summarise(rows, study, optimal, seed).assign(target=target)
@@ -185,12 +198,17 @@ def markdown(table: "pd.DataFrame") -> str:
 
 def comparisons(table: "pd.DataFrame") -> str:
     """Each network beside ridge: the paired difference in hundredths of the mean's error."""
-    lines = ["| target | decoder | trials | ridge − decoder, % of the mean's error |"]
-    lines.append("|:--|:--|--:|--:|")
-    for row in table[table["decoder"] != "linear"].itertuples():
-        low, high = 100 * row.gain_low, 100 * row.gain_high
-        gain = f"{100 * row.gain:+.1f} [{low:+.1f}, {high:+.1f}]"
-        lines.append(f"| {row.target} | {row.decoder} | {row.n_trials:,} | {gain} |")
+    sizes = sorted(table["n_trials"].unique())
+    title = "ridge − decoder, % of the mean's error, at"
+    lines = [f"| target | decoder | {title} " + " | ".join(f"{size:,}" for size in sizes) + " |"]
+    lines.append("|:--|:--|" + "--:|" * len(sizes))
+    networks = table[table["decoder"] != "linear"]
+    for (target, decoder), rows in networks.groupby(["target", "decoder"], sort=False):
+        cells = [
+            f"{100 * row.gain:+.1f} [{100 * row.gain_low:+.1f}, {100 * row.gain_high:+.1f}]"
+            for row in rows.itertuples()
+        ]
+        lines.append(f"| {target} | {decoder} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 
@@ -204,14 +222,16 @@ def main() -> None:
     parser.add_argument("--brain", choices=SIZES, default="linear")
     parser.add_argument("--sizes", type=int, nargs="+", help="numbers of training trials")
     parser.add_argument("--yardstick", type=int, default=8, help="times the largest size")
+    parser.add_argument("--device", choices=["auto", "cpu", "cuda"], default="cpu")
     parser.add_argument("--out", type=Path, default=Path("results/learning_curve"))
     arguments = parser.parse_args()
     sizes = arguments.sizes or SIZES[arguments.brain]
     config = yaml.safe_load((Path(__file__).parents[1] / "config.yaml").read_text())
     times = arguments.yardstick if arguments.brain == "nonlinear" else 1
     studies = simulate(config, arguments.brain, -(-times * max(sizes) // REPEATS), SCENES)
+    execution = plan_execution({"device": arguments.device})
     tables = [
-        scores_of(target, study, config, arguments.brain, sizes)
+        scores_of(target, study, config, arguments.brain, sizes, execution)
         for target, study in studies.items()
     ]
     table = pd.concat(tables, ignore_index=True)
@@ -219,7 +239,9 @@ def main() -> None:
     table.to_csv(arguments.out / f"{arguments.brain}.csv", index=False)
     with style():
         save_figure(draw(table, arguments.brain), arguments.brain, arguments.out)
-    print(markdown(table), comparisons(table), sep="\n\n")
+    text = f"{markdown(table)}\n\n{comparisons(table)}\n"
+    (arguments.out / f"{arguments.brain}.md").write_text(text)
+    print(text)
 
 
 if __name__ == "__main__":

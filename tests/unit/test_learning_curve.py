@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 import yaml
 
+from afterimage.decoders.interface import Execution
 from benchmarks import simulated_study
 from benchmarks.learning_curve import (
     comparisons,
@@ -30,7 +31,7 @@ def study():
 
 @pytest.fixture(scope="module")
 def table(study):
-    rows = list(learning_curve({"linear": entry("linear")}, study, [20, 400]))
+    rows = list(learning_curve({"linear": entry("linear")}, study, [20, 400], Execution()))
     return summarise(rows, study, study.best_linear, 0).assign(target="image")
 
 
@@ -74,8 +75,8 @@ def test_the_yardstick_is_chosen_by_validation(study):
     poor = {**entry("linear"), "alpha_exponents": [6, 7]}
     good = entry("linear")
     shapes = study.train.y.shape[1]
-    chosen = yardstick({"poor": poor, "good": good}, study)
-    alone = yardstick({"good": good}, study)
+    chosen = yardstick({"poor": poor, "good": good}, study, Execution())
+    alone = yardstick({"good": good}, study, Execution())
     assert chosen.shape == (len(study.test.x), shapes)
     np.testing.assert_array_equal(chosen, alone)
 
@@ -85,6 +86,9 @@ def test_figure_and_tables_hold_every_size(table):
     assert "| target | decoder | 20 | 400 |" in text
     assert f"{table['share_of_optimal'].iloc[1]:.3f}" in text
     assert comparisons(table).count("\n") == 1
+    network = table.assign(decoder="cnn", gain=0.03, gain_low=-0.01, gain_high=0.042)
+    cell = "+3.0 [-1.0, +4.2]"
+    assert comparisons(network).splitlines()[2] == f"| image | cnn | {cell} | {cell} |"
     both = pd.concat([table.assign(target=target) for target in ("image", "text")])
     axes = draw(both, "linear").axes
     assert [axis.get_title() for axis in axes] == [
@@ -125,7 +129,7 @@ def test_responses_belong_to_their_latents(simulated, target):
 
     of_mean = ((study.train.mean_target() - study.test.y) ** 2).mean()
     assert error(study.test.y) < 0.9 * of_mean < error(np.roll(study.test.y, 1, axis=0))
-    rows = learning_curve({"linear": entry("linear")}, study, [len(study.train.x)])
+    rows = learning_curve({"linear": entry("linear")}, study, [len(study.train.x)], Execution())
     assert next(iter(rows))["errors"].mean() < 0.95 * of_mean
 
 
