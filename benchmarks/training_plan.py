@@ -62,7 +62,7 @@ def count(name: str) -> dict[str, Any]:
     from torch.utils.flop_counter import FlopCounterMode
 
     from afterimage import decoders
-    from benchmarks.training import NETWORKS, synthetic
+    from benchmarks.nsd_networks import NETWORKS, synthetic
 
     cfg = NETWORKS[name]
     samples, graph, shapes = synthetic(name, 2)
@@ -112,7 +112,7 @@ def ridge_seconds(n_voxels: int, n_outputs: int, gpu: GPU) -> float:
 
 
 def main() -> None:
-    from benchmarks.training import HIGHER, IMAGE, LOWER, NETWORKS, TEXT
+    from benchmarks.nsd_networks import HIGHER, IMAGE, LOWER, NETWORKS, TEXT
 
     times = {}
     for name in NETWORKS:
