@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
-SIZES = {"linear": [205, 410, 820, 1640, 3280, 6560], "nonlinear": [410, 820]}
+SIZES = {"linear": [205, 410, 820, 1640, 3280, 6560], "nonlinear": [410, 820, 1640]}
 SCENES = 4000
 N_BOOTSTRAP = 2000
 MARKERS = {"linear": "s", "cnn": "o", "vae": "^", "gcn": "D"}
@@ -221,7 +221,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--brain", choices=SIZES, default="linear")
     parser.add_argument("--sizes", type=int, nargs="+", help="numbers of training trials")
-    parser.add_argument("--yardstick", type=int, default=8, help="times the largest size")
+    parser.add_argument("--yardstick", type=int, default=4, help="times the largest size")
     parser.add_argument("--device", choices=["auto", "cpu", "cuda"], default="cpu")
     parser.add_argument("--out", type=Path, default=Path("results/learning_curve"))
     arguments = parser.parse_args()
