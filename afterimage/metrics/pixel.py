@@ -2,12 +2,17 @@
 
 Only slicing, arithmetic and reductions are used, so that the same code runs on numpy arrays and, on
 a GPU, on torch tensors. Moments of the seen pictures are computed once and serve every sample.
+
+Windows are moved over pictures laid out in one line, row after row: all arithmetic is on contiguous
+memory, several times faster than on rows without their ends. A window that begins near the end of a
+row wraps around to the next; such places are computed and left out of the average.
 """
 
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.lib.stride_tricks import as_strided
 
 from afterimage.metrics.identification import FLAT, unit_rows
 
@@ -72,7 +77,7 @@ def gray(images):
 class Window:
     """How local statistics of SSIM are weighted.
 
-    weights : along one axis, summing to 1; equal weights are filtered by running sums
+    weights : along one axis, odd in number, the same from both ends, summing to 1
     per_column : filter along rows only and average over columns. This is what scikit-image before
         0.20 computed for a gray picture with `multichannel=True`, and so what most published tables
         of this field hold
@@ -89,18 +94,25 @@ class Window:
         n = len(self.weights) ** (1 if self.per_column else 2)
         return n / (n - 1) if self.unbiased else 1.0
 
-    def mean(self, images):
-        """Weighted local mean of (n, h, w) at every place where the whole window fits."""
-        side = len(self.weights)
-        if side > min(images.shape[1 : 2 if self.per_column else 3]):
-            raise ValueError(f"pictures of {images.shape[1:]} are smaller than the window, {side}")
+    def mean(self, line, width: int):
+        """Weighted local mean at every place of pictures in one line.
+
+        Parameters
+        ----------
+        line : (n * height * width,)
+
+        Returns
+        -------
+        (places,): the element at i * height * width + row * width + column belongs to the window
+        whose upper left corner is there, as far as a whole window fits
+        """
         sums = _sums if len(set(self.weights)) == 1 else _weighted
-        images = sums(images, self.weights, axis=1)
+        means = sums(line, self.weights, width)
         if not self.per_column:
-            images = sums(images, self.weights, axis=2)
+            means = sums(means, self.weights, 1)
         if sums is _sums:
-            images *= self.weights[0] ** (1 if self.per_column else 2)
-        return images
+            means *= self.weights[0] ** (1 if self.per_column else 2)
+        return means
 
 
 def uniform_window(side: int = 7, per_column: bool = False) -> Window:
@@ -117,60 +129,83 @@ def gaussian_window(sigma: float = 1.5, per_column: bool = False) -> Window:
 
 @dataclass(frozen=True)
 class Moments:
-    """Gray pictures (n, h, w), their local means, and what SSIM's denominators need of them.
+    """What SSIM needs of some rows of n seen pictures, each array in one line (`Window.mean`).
 
+    rows : the places `top` to `end`, whose windows cover `side - 1` rows more
     square : mean^2 + C1; spread : variance + C2
     """
 
-    images: Any
+    rows: slice
+    pictures: Any
     mean: Any
     square: Any
     spread: Any
 
-    def part(self, top: int, end: int, side: int) -> "Moments":
-        """Rows `top` to `end` of the result, with the picture rows that their windows cover."""
-        rows = slice(top, end)
-        covered = self.images[:, top : end + side - 1]
-        return Moments(covered, self.mean[:, rows], self.square[:, rows], self.spread[:, rows])
+
+def moments(images, window: Window, strip: int | None = None) -> list[Moments]:
+    """Local moments of gray pictures (n, h, w) in 0..1.
+
+    Parameters
+    ----------
+    strip : rows of places that are computed together; few enough stay in a CPU's cache
+
+    Raises
+    ------
+    ValueError
+        if the window does not fit into the pictures
+    """
+    side = len(window.weights)
+    if side > min(images.shape[1 : 2 if window.per_column else 3]):
+        raise ValueError(f"pictures of {images.shape[1:]} are smaller than the window, {side}")
+    rows = images.shape[1] - side + 1
+    strip = strip or rows
+    return [
+        _moments(images, window, slice(top, min(top + strip, rows)))
+        for top in range(0, rows, strip)
+    ]
 
 
-def moments(images, window: Window) -> Moments:
-    """Local moments of gray pictures (n, h, w) in 0..1."""
-    mean = window.mean(images)
+def _moments(images, window: Window, rows: slice) -> Moments:
+    width = images.shape[2]
+    pictures = _line(images, window, rows)
+    mean = window.mean(pictures, width)
     square = mean * mean
-    spread = window.mean(images * images)
+    spread = window.mean(pictures * pictures, width)
     spread -= square
     spread *= window.correction
     spread += C2
     square += C1
-    return Moments(images, mean, square, spread)
+    return Moments(rows, pictures, mean, square, spread)
 
 
-def ssim(seen: Moments, images, window: Window, strip: int | None = None):
+def _line(images, window: Window, rows: slice):
+    """The picture rows that the windows of these places cover, in one line."""
+    return images[:, rows.start : rows.stop + len(window.weights) - 1].reshape(-1)
+
+
+def ssim(seen: list[Moments], images, window: Window):
     """Structural similarity (Wang et al. 2004) averaged over places.
 
     Parameters
     ----------
-    seen : moments of n pictures, or of one that serves all
+    seen : of n pictures, by `moments`
     images : gray reconstructions (n, h, w) in 0..1
-    strip : rows of the result that are computed together; strips of 64 stay in a CPU's cache
 
     Returns
     -------
     (n,)
     """
-    side, rows = len(window.weights), seen.mean.shape[1]
-    strip, total = strip or rows, 0.0
-    for top in range(0, rows, strip):
-        end = min(top + strip, rows)
-        similarity = _similarity(seen.part(top, end, side), images[:, top : end + side - 1], window)
-        total = total + similarity.reshape(len(similarity), -1).mean(1) * ((end - top) / rows)
-    return total
+    total = 0.0
+    for part in seen:
+        similarity = _similarity(part, _line(images, window, part.rows), images.shape[2], window)
+        count = part.rows.stop - part.rows.start
+        total = total + _places(similarity, images.shape, count, window).mean((1, 2)) * count
+    return total / (images.shape[1] - len(window.weights) + 1)
 
 
-def _similarity(seen: Moments, images, window: Window):
+def _similarity(seen: Moments, pictures, width: int, window: Window):
     """(2 m_x m_y + C1) (2 c + C2) / ((m_x^2 + m_y^2 + C1) (v_x + v_y + C2)), in few passes."""
-    mean, spread = window.mean(images), window.mean(images * images)
+    mean, spread = window.mean(pictures, width), window.mean(pictures * pictures, width)
     square = mean * mean
     spread -= square
     spread *= window.correction
@@ -179,7 +214,7 @@ def _similarity(seen: Moments, images, window: Window):
     spread *= square
     product = mean
     product *= seen.mean
-    covariance = window.mean(seen.images * images)
+    covariance = window.mean(seen.pictures * pictures, width)
     covariance -= product
     covariance *= 2 * window.correction
     covariance += C2
@@ -190,30 +225,44 @@ def _similarity(seen: Moments, images, window: Window):
     return covariance
 
 
-def _shifted(images, start: int, length: int, axis: int):
-    rows = slice(start, start + length)
-    return images[:, rows] if axis == 1 else images[:, :, rows]
+def _places(line, shape: tuple[int, ...], rows: int, window: Window):
+    """The places of a line where the whole window fits, (n, rows, columns), without a copy."""
+    (n, _, width), more = shape, len(window.weights) - 1
+    found = (n, rows, width if window.per_column else width - more)
+    steps = ((rows + more) * width, width, 1)
+    if isinstance(line, np.ndarray):
+        return as_strided(line, found, [step * line.itemsize for step in steps], writeable=False)
+    return line.as_strided(found, steps)
 
 
-def _weighted(images, weights: tuple[float, ...], axis: int):
-    places = images.shape[axis] - len(weights) + 1
-    total = _shifted(images, 0, places, axis) * weights[0]
-    for offset in range(1, len(weights)):
-        total += _shifted(images, offset, places, axis) * weights[offset]
+def _weighted(line, weights: tuple[float, ...], step: int):
+    """Weighted sums over windows whose weights are the same from both ends."""
+    side = len(weights)
+    size = len(line) - (side - 1) * step
+
+    def part(offset: int):
+        return line[offset * step : offset * step + size]
+
+    total = part(side // 2) * weights[side // 2]
+    for offset in range(side // 2):
+        pair = part(offset) + part(side - 1 - offset)
+        pair *= weights[offset]
+        total += pair
     return total
 
 
-def _sums(images, weights: tuple[float, ...], axis: int):
+def _sums(line, weights: tuple[float, ...], step: int):
     """Sums over windows: of 1, 2, 4, ... neighbours by doubling, and the side put together."""
-    side, size = len(weights), images.shape[axis]
-    total, offset, run, length = None, 0, images, 1
+    side = len(weights)
+    size = len(line) - (side - 1) * step
+    total, offset, run, length = None, 0, line, 1
     while length <= side:
         if side & length:
-            part = _shifted(run, offset, size - side + 1, axis)
+            part = run[offset * step : offset * step + size]
             total = part if total is None else total + part
             offset += length
         length *= 2
         if length <= side:
-            sums = size - length + 1
-            run = _shifted(run, 0, sums, axis) + _shifted(run, length // 2, sums, axis)
+            half = length // 2 * step
+            run = run[: len(run) - half] + run[half:]
     return total

@@ -46,34 +46,27 @@ class PixelScorer(Scorer):
         seen = batch.pixels("seen", self.metric.seen)
         reconstructed = batch.pixels("reconstructed", self.metric.reconstruction)
         if not isinstance(seen, list):
-            against = self._against(seen, batch.owner)
-            self.note(batch, against(reconstructed).cpu().numpy())
+            self.note(batch, self._against(seen[batch.owner])(reconstructed).cpu().numpy())
             return
         # On the CPU one picture at a time, which stays in the processor's cache.
-        values = np.empty(len(batch.owner))
-        for position in range(len(seen)):
-            against = self._against(seen[position][None], None)
-            for row in np.flatnonzero(batch.owner == position):
-                values[row] = against(reconstructed[row][None])[0]
-        self.note(batch, values)
+        against = list(batch.each(lambda picture: self._against(picture[None]), seen))
+        values = batch.each(
+            lambda own, picture: against[own](picture[None])[0], batch.owner, reconstructed
+        )
+        self.note(batch, list(values))
 
-    def _against(self, seen: Any, owner: np.ndarray | None) -> Callable[[Any], Any]:
-        """A function that scores reconstructions against the seen pictures of their owners."""
-
-        def of_owner(values: Any) -> Any:
-            return values if owner is None else values[owner]
-
+    def _against(self, seen: Any) -> Callable[[Any], Any]:
+        """A function that scores as many reconstructions against these pictures."""
         if self.metric.measure == "pcc":
-            own = of_owner(pixel.unit_rows_of(seen))
+            own = pixel.unit_rows_of(seen)
             return lambda other: pixel.pcc_of_rows(own, pixel.rows_of(other))
         window = WINDOWS[self.metric.window](per_column=self.metric.per_column)
-        found = pixel.moments(pixel.gray(seen), window)
-        parts = (found.images, found.mean, found.square, found.spread)
-        own = pixel.Moments(*(of_owner(part) for part in parts))
-        strip = 64 if isinstance(seen, np.ndarray) else None
-        return lambda other: pixel.ssim(own, pixel.gray(other), window, strip)
+        strip = STRIP if isinstance(seen, np.ndarray) else None
+        moments = pixel.moments(pixel.gray(seen), window, strip)
+        return lambda other: pixel.ssim(moments, pixel.gray(other), window)
 
 
+STRIP = 64  # rows of a picture of usual width that stay in a core's cache
 WINDOWS = {"uniform": pixel.uniform_window, "gaussian": pixel.gaussian_window}
 
 

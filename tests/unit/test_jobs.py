@@ -2,12 +2,13 @@
 
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 
 from afterimage.errors import InputError, closest
-from afterimage.jobs import choose_device, job_log, progress
+from afterimage.jobs import choose_device, job_log, made_ahead, pool_of, progress
 
 ROOT = Path(__file__).parents[2]
 
@@ -67,3 +68,35 @@ def test_a_missing_gpu_is_said():
         assert choose_device("auto") == "cpu"
         with pytest.raises(InputError, match="a CUDA device"):
             choose_device("cuda")
+
+
+def test_a_pool_keeps_the_order():
+    for threads in (1, 4):
+        with pool_of(threads) as each:
+            assert list(each(lambda one, other: one - other, [5, 3, 9], [1, 2, 3])) == [4, 1, 6]
+
+
+def test_the_next_item_is_made_while_this_one_is_used():
+    made = [threading.Event() for _ in range(3)]
+
+    def items():
+        for number, event in enumerate(made):
+            event.set()
+            yield number
+
+    used = []
+    for number in made_ahead(items()):
+        used.append(number)
+        assert number == 2 or made[number + 1].wait(10)
+    assert used == [0, 1, 2]
+
+
+def test_an_error_in_an_item_made_ahead_reaches_who_uses_it():
+    def items():
+        yield 1
+        raise InputError("a.png", "a picture", "nothing")
+
+    coming = made_ahead(items())
+    assert next(coming) == 1
+    with pytest.raises(InputError, match=r"a\.png"):
+        next(coming)

@@ -19,7 +19,7 @@ def pictures(seed: int, n: int = 2, side: int = 40) -> np.ndarray:
 
 
 def score(one: np.ndarray, other: np.ndarray, window: pixel.Window, strip: int | None = None):
-    return pixel.ssim(pixel.moments(one, window), other, window, strip)
+    return pixel.ssim(pixel.moments(one, window, strip), other, window)
 
 
 def plain_ssim(one: np.ndarray, other: np.ndarray, weights: np.ndarray, factor: float) -> float:
@@ -164,7 +164,6 @@ def test_ssim_does_not_depend_on_the_batch():
     together = score(one, other, window)
     alone = [score(one[i : i + 1], other[i : i + 1], window)[0] for i in range(3)]
     assert together == pytest.approx(alone, abs=1e-14)
-    assert score(one[:1], other, window)[1] == pytest.approx(score(one[:1], other[1:2], window)[0])
 
 
 def test_torch_tensors_give_what_numpy_arrays_give():

@@ -1,5 +1,7 @@
 """A whole method scored against per-image loops; averaging, batches and order."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -197,6 +199,18 @@ def test_batch_size_changes_nothing(world):
     small, large = scored(world, batch_size=1), scored(world, batch_size=64)
     for metric, values in large.items():
         assert small[metric] == pytest.approx(values, abs=2e-6)
+
+
+@pytest.mark.parametrize(("device", "threads"), [("cpu", 3), ("cpu:0", 1), ("cpu:0", 3)])
+def test_threads_and_a_gpus_way_change_nothing(world, device, threads):
+    """`cpu:0` goes a GPU's way: whole batches of tensors, the next one made ahead."""
+    folder, seen, _, protocol, networks = world
+    found = find_reconstructions([folder], IDS)
+    there = replace(networks, device=device)
+    rows = score_method(found, seen.__getitem__, [protocol], there, 5, threads=threads)
+    values = {(row[3], row[0], row[1]): row[4] for row in rows}
+    alone = {(m, *key): value for m, own in scored(world).items() for key, value in own.items()}
+    assert values == pytest.approx(alone, abs=1e-12)
 
 
 def test_a_missing_sample_leaves_the_other_samples_alone(world, tmp_path):
