@@ -1,5 +1,6 @@
 """What every job of the workflow shares: its log, its progress and its device."""
 
+import shutil
 import sys
 import time
 import traceback
@@ -109,6 +110,30 @@ def keep_float32(device: str) -> None:
         import torch
 
         torch.backends.cudnn.allow_tf32 = False
+
+
+def require_compiler() -> None:
+    """Look for what torch.compile calls on a GPU's machine, before anything is loaded.
+
+    Raises
+    ------
+    InputError
+        if there is no C compiler, or no Triton beside torch
+    """
+    import os
+    from importlib.util import find_spec
+
+    named = os.environ.get("CC")
+    compilers = [named] if named else ["clang", "gcc"]
+    lacking = [] if any(map(shutil.which, compilers)) else [f"no {' or '.join(compilers)}"]
+    lacking += [] if find_spec("triton") else ["no triton in this environment"]
+    if lacking:
+        raise InputError(
+            "execution.compile",
+            "a C compiler and triton",
+            ", ".join(lacking),
+            "Install them (or load your cluster's module), or set it to false.",
+        )
 
 
 def choose_device(device: str) -> str:

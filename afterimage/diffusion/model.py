@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from afterimage.compat import ensure_torchvision
 from afterimage.diffusion.files import PARTS, ModelFiles, find_model
 from afterimage.errors import InputError
-from afterimage.jobs import choose_device, keep_float32
+from afterimage.jobs import choose_device, keep_float32, require_compiler
 
 if TYPE_CHECKING:
     import torch
@@ -114,6 +114,8 @@ def load_parts(
     keep_float32(device)
     generator = Generator(files, device, choose_dtype(precision, device))
     ensure_torchvision()
+    if compiled and device == "cuda":
+        require_compiler()
     if "vae" in parts:
         generator.vae = _load_vae(generator)
     if "unet" in parts:

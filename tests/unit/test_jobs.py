@@ -8,7 +8,14 @@ from pathlib import Path
 import pytest
 
 from afterimage.errors import InputError, closest
-from afterimage.jobs import choose_device, job_log, made_ahead, pool_of, progress
+from afterimage.jobs import (
+    choose_device,
+    job_log,
+    made_ahead,
+    pool_of,
+    progress,
+    require_compiler,
+)
 
 ROOT = Path(__file__).parents[2]
 
@@ -100,3 +107,21 @@ def test_an_error_in_an_item_made_ahead_reaches_who_uses_it():
     assert next(coming) == 1
     with pytest.raises(InputError, match=r"a\.png"):
         next(coming)
+
+
+def test_compiling_needs_a_compiler_and_says_so(tmp_path, monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: object())
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("CC", raising=False)
+    with pytest.raises(InputError, match=r"execution.compile: .*no clang or gcc.* set it to false"):
+        require_compiler()
+    (tmp_path / "gcc").write_text("#!/bin/sh\n")
+    (tmp_path / "gcc").chmod(0o755)
+    require_compiler()
+    monkeypatch.setenv("CC", "special-cc")
+    with pytest.raises(InputError, match="no special-cc"):
+        require_compiler()
+    monkeypatch.delenv("CC")
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(InputError, match="no triton"):
+        require_compiler()
