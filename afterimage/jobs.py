@@ -16,6 +16,9 @@ T = TypeVar("T")
 Each = Callable[..., Iterable[Any]]
 """`map`, or a function like it that works on several items at a time."""
 
+_job = ""
+"""What a bar on the terminal calls the job: its rule and its log's name."""
+
 
 @contextmanager
 def job_log(log: str | Path, threads: int = 1) -> Iterator[None]:
@@ -24,8 +27,10 @@ def job_log(log: str | Path, threads: int = 1) -> Iterator[None]:
     An InputError ends the job with its own line and no traceback. Anything else is a defect:
     the traceback goes to the log and its last line to the terminal.
     """
+    global _job
     _limit_threads(threads)
     terminal = sys.stderr
+    _job = f"{Path(log).parent.name} {Path(log).stem}, "
     Path(log).parent.mkdir(parents=True, exist_ok=True)
     with open(log, "w", buffering=1) as stream:
         sys.stdout = sys.stderr = stream
@@ -41,6 +46,7 @@ def job_log(log: str | Path, threads: int = 1) -> Iterator[None]:
             raise SystemExit(1) from None
         finally:
             sys.stdout, sys.stderr = sys.__stdout__, terminal
+            _job = ""
 
 
 def _limit_threads(threads: int) -> None:
@@ -58,25 +64,47 @@ def progress(
 ) -> Iterator[T]:
     """Yield items, showing how many are done and the time left.
 
-    A bar on a terminal; in a log, a plain line at most every `every` seconds.
+    In a log, a plain line at most every `every` seconds; on a terminal a bar, which of a job
+    appears once it has taken so long.
     """
     if total is None and hasattr(items, "__len__"):
         total = len(items)  # type: ignore[arg-type]
-    if sys.stderr.isatty():
-        from tqdm import tqdm
-
-        yield from tqdm(items, desc=what, total=total)
-        return
+    to_log = not sys.stderr.isatty()
     begin = said = time.monotonic()
-    for done, item in enumerate(items):
-        yield item
-        now = time.monotonic()
-        if now - said >= every or done + 1 == total:
-            left = (
-                f", {(now - begin) / (done + 1) * (total - done - 1):.0f} s left" if total else ""
-            )
-            print(f"{what}: {done + 1}/{total or '?'} after {now - begin:.0f} s{left}", flush=True)
-            said = now
+    with _bar(what, total, every if _job else 0) as bar:
+        for done, item in enumerate(items, start=1):
+            yield item
+            bar.update()
+            now = time.monotonic()
+            if to_log and (now - said >= every or done == total):
+                print(_line(what, done, total, now - begin), flush=True)
+                said = now
+
+
+def _line(what: str, done: int, total: int | None, seconds: float) -> str:
+    left = f", {seconds / done * (total - done):.0f} s left" if total else ""
+    return f"{what}: {done}/{total or '?'} after {seconds:.0f} s{left}"
+
+
+def _bar(what: str, total: int | None, delay: float):
+    """A bar on the terminal that the process was started from, none where there is none.
+
+    A job's own standard error is its log, and the terminal is shared with other jobs: the bar
+    names the job, is drawn once a second and wipes itself out.
+    """
+    from tqdm import tqdm
+
+    terminal = sys.__stderr__
+    return tqdm(
+        desc=_job + what,
+        total=total,
+        file=terminal,
+        disable=terminal is None or not terminal.isatty(),
+        delay=delay,
+        mininterval=1.0 if _job else 0.1,
+        leave=not _job,
+        dynamic_ncols=True,
+    )
 
 
 @contextmanager

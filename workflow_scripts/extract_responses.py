@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from afterimage.errors import InputError
+from afterimage.jobs import progress
 from afterimage.responses import (
     SESSION_ARRAYS,
     Normalisation,
@@ -84,7 +85,7 @@ def _parts(
     table: pd.DataFrame, betas: list[str], area: str
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Every part's betas (n, n_voxels) and the rows of the table that they belong to."""
-    for part in betas:
+    for part in progress(betas, f"{area} area, parts read"):
         values = read_arrays(part, "trial", area)
         if len(values["trial"]):
             yield values[area], np.searchsorted(table["trial"].to_numpy(), values["trial"])

@@ -15,6 +15,7 @@ import numpy as np
 
 from afterimage.decoders import interface
 from afterimage.decoders.interface import Execution, Samples, mean_squared_error
+from afterimage.jobs import progress
 
 TARGETS_PER_BATCH = 2048
 
@@ -176,7 +177,7 @@ def covariance_ridge(
     penalties = [backend.asarray(alpha, dtype=x.dtype) for alpha in alphas]
     everything = x.T @ x
     errors = np.zeros((len(alphas), y.shape[1]))
-    for fold in np.unique(folds):
+    for fold in progress(np.unique(folds), "fold"):
         kept, held = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
         x_kept, x_held = x[kept], x[held]
         x_mean = x_kept.mean(0) * intercept

@@ -1,5 +1,6 @@
 """A job's log holds what it said; a person reads one line."""
 
+import os
 import subprocess
 import sys
 import threading
@@ -49,6 +50,34 @@ def test_progress_says_where_it_is(capsys):
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 3
     assert lines[-1].startswith("reading: 3/3 after")
+
+
+def test_a_job_shows_a_bar_on_the_terminal_and_lines_in_its_log(tmp_path):
+    import pty
+    import termios
+
+    code = (
+        "import time\n"
+        "from afterimage.jobs import job_log, progress\n"
+        f"with job_log({str(tmp_path / 'train_decoder/subj01-cnn.log')!r}):\n"
+        "    for _ in progress(range(3), 'epoch', every=0.1):\n        time.sleep(1.2)\n"
+    )
+    ours, theirs = pty.openpty()
+    termios.tcsetwinsize(theirs, (24, 100))
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT, stderr=theirs, timeout=60)
+    os.write(theirs, b"end")
+    read = b""
+    while not read.endswith(b"end"):
+        read += os.read(ours, 100_000)
+    shown = read.decode()
+    assert "train_decoder subj01-cnn, epoch:  67%" in shown
+    assert shown.endswith("\rend")
+    lines = (tmp_path / "train_decoder/subj01-cnn.log").read_text().splitlines()
+    assert [line.split(" after ")[0] for line in lines] == [
+        "epoch: 1/3",
+        "epoch: 2/3",
+        "epoch: 3/3",
+    ]
 
 
 def test_numerical_libraries_keep_to_the_jobs_threads(tmp_path):

@@ -29,6 +29,14 @@ def test_arrays_and_strings_come_back(tmp_path):
     assert stores.read_attributes(path) == {"area": "lower"}
 
 
+def test_the_time_stamp_that_snakemake_leaves_is_no_array(tmp_path, recwarn):
+    path = tmp_path / "a.zarr"
+    stores.write_arrays(path, {"x": np.zeros(3)})
+    (path / ".snakemake_timestamp").touch()
+    assert list(stores.read_arrays(path)) == ["x"]
+    assert not recwarn.list
+
+
 def test_any_zarr_reader_opens_a_store(tmp_path):
     stores.write_arrays(tmp_path / "a.zarr", {"x": np.ones((2, 3))})
     group = zarr.open_group(str(tmp_path / "a.zarr"), mode="r")
