@@ -1,20 +1,14 @@
-"""Five questions that a reviewer asks first, answered from the run's own tables."""
+"""Questions that a reviewer asks first, answered from the run's own tables."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from afterimage.report.gallery import Gallery
+from afterimage.report.inputs import by_subject
 from afterimage.report.proof import Proof
-from afterimage.report.tables import number
-from afterimage.report.words import (
-    better,
-    decoder_name,
-    is_identification,
-    metric_name,
-    space_name,
-)
+from afterimage.report.tables import Cell, Column, Group, Row, Table, cell, number
+from afterimage.report.words import better, is_identification, metric_name
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,45 +18,68 @@ MISSING = "This run does not tell:"
 
 @dataclass
 class Answer:
-    """A question, what the run says, and where on the page the evidence stands."""
+    """A question, the answer in a sentence or two, its numbers, and where the evidence stands."""
 
     question: str
     lines: list[str]
     link: str
     link_text: str
+    tables: list[Table] = field(default_factory=list)
     examples: list[tuple[str, list[tuple[str, str]]]] = field(default_factory=list)
     """(what they have in common, (text, link) of single images)."""
 
 
-def is_it_chance(images: "pd.DataFrame | None", pairs: "pd.DataFrame | None") -> Answer:
+def is_it_chance(
+    images: "pd.DataFrame | None", pairs: "pd.DataFrame | None", simulated: Mapping[str, bool]
+) -> Answer:
     """How far `best` is above `shuffled` and above the chance of two-way identification."""
-    lines = []
-    for (dataset, subject), rows in _by_subject(images):
-        values = {(r["method"], r["protocol"], r["metric"]): r for _, r in rows.iterrows()}
-        chosen = [key for key in values if key[0] == "best" and is_identification(key[2])]
-        # One line a subject: the deepest layer that is there.
-        if chosen:
-            best = values[max(chosen, key=lambda key: (key[2] == "alexnet5", key[2]))]
-            line = (
-                f"{dataset}, {subject}: {metric_name(best['metric'])} identification "
-                f"{_interval(best)} where chance is 0.5"
-            )
-        else:
-            line = f"{dataset}, {subject}"
-        extra = _against_shuffled(pairs, dataset, subject)
-        if chosen:
-            extra = "; ".join(filter(None, (_gain(pairs, best), extra)))
-        lines.append(f"{line}; {extra}." if extra else f"{line}.")
-    if not any("identification" in line or "shuffled" in line for line in lines):
-        lines = [
-            f"{MISSING} neither two-way identification nor a comparison with the shuffled "
-            "control was computed."
-        ]
+    rows, clear, names = [], [], set()
+    for (dataset, subject), table in by_subject(images):
+        best = _identification(table)
+        mine = _with_shuffled(pairs, dataset, subject)
+        won, total = int((mine["gain_low"] > 0).sum()), len(mine)
+        if best is None and not total:
+            continue
+        cells = [Cell(), Cell(), Cell(f"{won} of {total}" if total else "")]
+        if best is not None:
+            names.add(metric_name(best["metric"]))
+            cells[:2] = [cell(best), _gain(mine, best)]
+        clear.append(won == total and (best is None or bool(best["low"] > 0.5)))
+        rows.append(Row(f"{dataset}, {subject}", cells, simulated=simulated.get(dataset, False)))
     question = "Is this better than chance, and by how much?"
-    return Answer(question, lines, "#headline", "Headline table with the controls")
+    link = ("#headline", "Headline table with the controls")
+    if not rows:
+        said = "neither two-way identification nor a comparison with the shuffled control was made."
+        return Answer(question, [f"{MISSING} {said}"], *link)
+    head = [
+        Column(" or ".join(sorted(names)) or "Two-way", "↑", "chance is 0.5", "best decoder"),
+        Column("Above shuffled", "", "difference on the same images", "best decoder"),
+        Column("Metrics better than shuffled", "", "paired 95 % interval above zero"),
+    ]
+    caption = "Chance in two-way identification is 0.5. Brackets are 95 % intervals over images."
+    count = f"{sum(clear)} of {len(clear)} subject{'s' if len(clear) != 1 else ''}"
+    line = (
+        f"{'Yes, for' if all(clear) else 'For' if any(clear) else 'Not clearly: for'} {count} the "
+        "best decoder is better than the shuffled control on every metric, and its "
+        "identification above chance, each with its 95 % interval."
+    )
+    table = Table("chance", caption, "Subject", head, [Group("", rows)])
+    return Answer(question, [line], *link, [table])
 
 
-def _pairs_with_shuffled(pairs: "pd.DataFrame", dataset: str, subject: str) -> "pd.DataFrame":
+def _identification(table: "pd.DataFrame") -> "pd.Series | None":
+    """The best decoder's row of two-way identification, AlexNet's deepest layer first."""
+    rows = table[(table["method"] == "best") & table["value"].notna()]
+    found = [row for _, row in rows.iterrows() if is_identification(row["metric"])]
+    return max(found, key=lambda row: (row["metric"] == "alexnet5", row["metric"]), default=None)
+
+
+def _with_shuffled(pairs: "pd.DataFrame | None", dataset: str, subject: str) -> "pd.DataFrame":
+    """The best decoder's paired differences with the shuffled control."""
+    import pandas as pd
+
+    if pairs is None:
+        return pd.DataFrame(columns=["protocol", "score", "gain", "gain_low", "gain_high"])
     return pairs[
         (pairs["dataset"] == dataset)
         & (pairs["subject"] == subject)
@@ -71,68 +88,54 @@ def _pairs_with_shuffled(pairs: "pd.DataFrame", dataset: str, subject: str) -> "
     ]
 
 
-def _gain(pairs: "pd.DataFrame | None", best: "pd.Series") -> str:
+def _gain(pairs: "pd.DataFrame", best: "pd.Series") -> Cell:
     """By how much a score of `best` is above that of `shuffled` on the same images."""
-    if pairs is None or "protocol" not in pairs:
-        return ""
-    rows = _pairs_with_shuffled(pairs, best["dataset"], best["subject"])
-    rows = rows[(rows["protocol"] == best["protocol"]) & (rows["score"] == best["metric"])]
+    rows = pairs[(pairs["protocol"] == best["protocol"]) & (pairs["score"] == best["metric"])]
     if not len(rows):
-        return ""
+        return Cell()
     value, low, high = (number(rows[name].iloc[0]) for name in ("gain", "gain_low", "gain_high"))
-    return f"that is {value} [{low}, {high}] more than the shuffled control"
-
-
-def _against_shuffled(pairs: "pd.DataFrame | None", dataset: str, subject: str) -> str:
-    if pairs is None:
-        return ""
-    rows = _pairs_with_shuffled(pairs, dataset, subject)
-    if not len(rows):
-        return ""
-    won = int((rows["gain_low"] > 0).sum())
-    return (
-        f"better than the shuffled control on {won} of {len(rows)} metrics "
-        "(paired 95 % interval above zero)"
-    )
+    return Cell(value, low, high)
 
 
 def which_fail(scores: "pd.DataFrame", galleries: list[Gallery]) -> Answer:
     """Images on which `best` scores no better than `shuffled`, and the worst, linked."""
-    lines: list[str] = []
     examples: list[tuple[str, list[tuple[str, str]]]] = []
+    n_failed = n_images = 0
+    metrics = []
     for gallery in galleries:
-        metric = _failing_metric(scores, gallery)
+        metric = failing_metric(scores, gallery)
         if metric is None:
             continue
         best, shuffled = (
-            _per_image(scores, gallery, method, metric) for method in ("best", "shuffled")
+            per_image(scores, gallery, method, metric) for method in ("best", "shuffled")
         )
         sign = -1 if better(metric[1]) == "lower" else 1
         gain = (best * sign).sub(shuffled * sign).dropna()
         if not len(gain):
             continue
+        metrics.append(metric)
         failed = gain[gain <= 0].sort_values(kind="stable").index
-        name = ", ".join(gallery.subject)
-        lines.append(
-            f"{name}: on {len(failed)} of {len(gain)} images the best decoder's "
-            f"{metric_name(metric[1])} is no better than the shuffled control's."
-        )
+        n_failed, n_images = n_failed + len(failed), n_images + len(gain)
         worst = (best * sign).dropna().sort_values(kind="stable").index[:4]
+        name = f"{', '.join(gallery.subject)} ({len(failed)} of {len(gain)})"
         for label, chosen in ((f"{name}, failing", failed[:8]), (f"{name}, worst", worst)):
             links = [(str(image), gallery_link(gallery, str(image))) for image in chosen]
             if links:
                 examples.append((label, links))
-    link = ""
-    if galleries:
-        metric = _failing_metric(scores, galleries[0])
-        name = ":".join(metric) if metric else ""
-        link = f"{gallery_link(galleries[0])}?sort={name}&of=best&order=worst"
-    if not lines:
-        lines = [f"{MISSING} no scores of both the best decoder and the shuffled control."]
-    return Answer("Which images fail?", lines, link or "#gallery", "Gallery, worst first", examples)
+    question = "Which images fail?"
+    if not metrics:
+        said = f"{MISSING} no scores of both the best decoder and the shuffled control."
+        return Answer(question, [said], "#gallery", "Gallery, worst first")
+    names = " or ".join(dict.fromkeys(metric_name(metric[1]) for metric in metrics))
+    line = (
+        f"On {n_failed} of {n_images} test images the best decoder's {names} is no better than the "
+        "shuffled control's. The worst, worst first:"
+    )
+    link = f"{gallery_link(galleries[0])}?sort={':'.join(metrics[0])}&of=best&order=worst"
+    return Answer(question, [line], link, "Gallery, worst first", [], examples)
 
 
-def _failing_metric(scores: "pd.DataFrame", gallery: Gallery) -> tuple[str, str] | None:
+def failing_metric(scores: "pd.DataFrame", gallery: Gallery) -> tuple[str, str] | None:
     """The metric that says best whether a picture shows the right thing, among those there."""
     rows = scores[
         (scores["dataset"] == gallery.subject[0])
@@ -149,7 +152,7 @@ def _failing_metric(scores: "pd.DataFrame", gallery: Gallery) -> tuple[str, str]
     return min(present) if present else None
 
 
-def _per_image(
+def per_image(
     scores: "pd.DataFrame", gallery: Gallery, method: str, metric: tuple[str, str]
 ) -> "pd.Series":
     rows = scores[
@@ -174,133 +177,9 @@ def was_test_used(proof: Proof | None) -> Answer:
     return Answer(question, lines, "#leak-proof", "The proof and its evidence")
 
 
-def what_would_perfect_show(
-    images: "pd.DataFrame | None", latents: "pd.DataFrame | None", galleries: list[Gallery]
-) -> Answer:
-    """The oracle's scores, and the share of the optimal linear decoder's gain."""
-    lines = []
-    for (dataset, subject), rows in _by_subject(images):
-        parts = []
-        for metric in ("pcc", "lpips_alex", "alexnet5"):
-            # As in the headline: the report's protocol where it has the metric.
-            pair = rows[rows["metric"] == metric]
-            pair = pair.sort_values("protocol", key=lambda p: p != "report", kind="stable")
-            pair = pair.drop_duplicates("method").set_index("method")
-            if "oracle" in pair.index and "best" in pair.index:
-                parts.append(
-                    f"{metric_name(metric)} {number(pair.loc['oracle', 'value'])} "
-                    f"(best decoder {number(pair.loc['best', 'value'])})"
-                )
-        if parts:
-            lines.append(
-                f"{dataset}, {subject}: the generator, given the true latents, reaches "
-                f"{', '.join(parts)}."
-            )
-    lines += _shares(latents)
-    if not lines:
-        lines = [f"{MISSING} the oracle was not among the methods."]
-    link = "#headline"
-    if galleries and "oracle" in galleries[0].methods:
-        link = f"{gallery_link(galleries[0])}?methods=oracle,best"
-    question = "What would a perfect decoder have shown?"
-    return Answer(question, lines, link, "The oracle's pictures beside the best decoder's")
-
-
-def _shares(latents: "pd.DataFrame | None") -> list[str]:
-    if latents is None:
-        return []
-    return [
-        f"{dataset}, {subject}: share of the best linear decoder's gain over guessing the mean, "
-        f"for each decoder on the test images. {found}."
-        for dataset, subject, found in _by_decoder(latents, "share_of_optimal")
-    ]
-
-
-def _by_decoder(latents: "pd.DataFrame", score: str):
-    """(dataset, subject, 'Image: Linear 0.90, ...; Text: ...'): every decoder, none picked out."""
-    rows = latents[
-        (latents["score"] == score) & (latents["split"] == "test") & latents["value"].notna()
-    ]
-    for (dataset, subject), part in rows.groupby(["dataset", "subject"]):
-        targets = [
-            f"{target.capitalize()}: "
-            + ", ".join(
-                f"{decoder_name(row['decoder'])} {number(row['value'], 2)}"
-                for _, row in of_target.iterrows()
-            )
-            for target, of_target in part.groupby("target")
-        ]
-        yield dataset, subject, "; ".join(targets)
-
-
-def is_it_retrieval(
-    scores: "pd.DataFrame",
-    novelty: "pd.DataFrame",
-    latents: "pd.DataFrame | None",
-    galleries: list[Gallery],
-) -> Answer:
-    """Whether scores fall with distance to training, and novelty identification."""
-    lines = []
-    for gallery in galleries:
-        metric = _failing_metric(scores, gallery)
-        mine = novelty[
-            (novelty["dataset"] == gallery.subject[0]) & (novelty["subject"] == gallery.subject[1])
-        ]
-        if metric is None or not len(mine):
-            continue
-        values = _per_image(scores, gallery, "best", metric)
-        parts = []
-        for space, rows in mine.groupby("space"):
-            distance = rows.set_index("image_id")["distance"]
-            both = values.to_frame("value").join(distance, how="inner").dropna()
-            if len(both) < 4 or both["value"].nunique() < 2:
-                continue
-            if both["distance"].nunique() < 2:
-                same = number(both["distance"].iloc[0])
-                parts.append(f"by {space_name(space)}, all test images are {same} from training")
-                continue
-            near, far = (part["value"].mean() for part in _halves(both.sort_values("distance")))
-            rank = both.rank()
-            rho = np.corrcoef(rank["distance"], rank["value"])[0, 1]
-            parts.append(
-                f"by {space_name(space)}, {number(near)} on the half of the test images nearest to "
-                f"a training image and {number(far)} on the far half (rank correlation "
-                f"{number(rho, 2)})"
-            )
-        if parts:
-            lines.append(
-                f"{', '.join(gallery.subject)}: {metric_name(metric[1])} ({better(metric[1])} is "
-                f"better) is, {'; '.join(parts)}."
-            )
-    if latents is not None:
-        lines += [
-            f"{dataset}, {subject}: share of test images whose prediction is more like its own "
-            f"target than like any training target (retrieval alone: 0). {found}."
-            for dataset, subject, found in _by_decoder(latents, "novelty_identification")
-        ]
-    if not lines:
-        lines = [f"{MISSING} no distances to the training images were computed."]
-    question = "Is it just retrieving training images?"
-    return Answer(question, lines, "#novelty", "Score against distance to training")
-
-
-def _halves(rows: "pd.DataFrame") -> tuple["pd.DataFrame", "pd.DataFrame"]:
-    middle = len(rows) // 2
-    return rows.iloc[:middle], rows.iloc[middle:]
-
-
 def gallery_link(gallery: Gallery, image_id: str = "") -> str:
     """The address, within the page, of a subject's gallery or of one of its images."""
     from urllib.parse import quote
 
     names = [*gallery.subject, image_id] if image_id else gallery.subject
     return "#/" + "/".join(quote(name, safe="") for name in names)
-
-
-def _by_subject(table: "pd.DataFrame | None"):
-    return [] if table is None else table.groupby(["dataset", "subject"])
-
-
-def _interval(row: "pd.Series") -> str:
-    low, high = number(row["low"]), number(row["high"])
-    return f"{number(row['value'])} [{low}, {high}]" if low else number(row["value"])

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from afterimage.report.inputs import Placed, Subject
-from afterimage.stores import open_group, read_arrays
+from afterimage.stores import array_names, read_arrays
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+
+LINE_OF_SIGHT = "Where voxels lie behind each other, the largest value."
 
 AREA_OF_TARGET = {"image": "lower", "text": "higher"}
 """Which area each target is decoded from, where the settings do not say."""
@@ -97,7 +99,7 @@ def read_weights(
 
 def read_area(path: Path) -> Area:
     """Read the voxels' attributes of one `responses/{area}/train.zarr`, not the responses."""
-    present = set(open_group(path).array_keys())
+    present = array_names(path)
     names = ["image_id", "voxel_roi", "voxel_xyz", "voxel_noise_ceiling", "voxel_kept"]
     arrays = read_arrays(path, *(name for name in names if name in present))
     roi = arrays["voxel_roi"]
@@ -112,8 +114,8 @@ def read_area(path: Path) -> Area:
     )
 
 
-def brain_figures(brain: Brain, label: str) -> list[tuple[str, "Figure", str]]:
-    """Every chart that this subject's files allow.
+def brain_figures(brain: Brain, label: str, unit: str = "") -> list[tuple[str, "Figure", str]]:
+    """Every chart that this subject's files allow; `unit` is that of the voxels' coordinates.
 
     Returns
     -------
@@ -157,18 +159,23 @@ def brain_figures(brain: Brain, label: str) -> list[tuple[str, "Figure", str]]:
     for area, values in brain.areas.items():
         shown = values.located & values.rated
         if shown.any():
-            text = f"Noise ceiling of the {area} area's voxels at their coordinates."
+            text = (
+                f"Noise ceiling of the {area} area's voxels at their coordinates. {LINE_OF_SIGHT}"
+            )
             title = f"Noise ceiling in {area} visual cortex, {label}"
             figure = voxel_maps(
-                values.xyz[shown], values.noise_ceiling[shown], "noise ceiling (%)", title
+                values.xyz[shown], values.noise_ceiling[shown], "noise ceiling (%)", title, unit
             )
             found.append((f"map-ceiling-{area}", figure, text))
         weights = brain.weights.get(area)
         if weights is not None and values.located.any():
-            text = f"Size of the linear decoder's weights on the {area} area's voxels."
+            text = (
+                f"Size of the linear decoder's weights on the {area} area's voxels, root mean "
+                f"square over what it predicts. {LINE_OF_SIGHT}"
+            )
             title = f"Linear decoder's weights in {area} visual cortex, {label}"
             shown = values.located
-            figure = voxel_maps(values.xyz[shown], weights[shown], "weight (RMS)", title)
+            figure = voxel_maps(values.xyz[shown], weights[shown], "weight (RMS)", title, unit)
             found.append((f"map-weights-{area}", figure, text))
     return found
 

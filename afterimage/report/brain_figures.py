@@ -49,8 +49,12 @@ def _arrows(axis, names: list[str], sizes: np.ndarray, adjacency: np.ndarray) ->
 
     angles = np.pi - 2 * np.pi * np.arange(len(names)) / max(1, len(names))
     points = np.stack([np.cos(angles), np.sin(angles)], axis=1)
-    for i, j in np.argwhere(adjacency != 0):
+    edges = np.argwhere(adjacency != 0)
+    for i, j in edges:
         weight = adjacency[i, j]
+        if len(edges) <= 12:
+            middle = (points[i] + points[j]) / 2
+            _label(axis, middle, f"{weight:.2f}".replace("-", "−"))
         arrow = FancyArrowPatch(
             points[i],
             points[j],
@@ -71,7 +75,14 @@ def _arrows(axis, names: list[str], sizes: np.ndarray, adjacency: np.ndarray) ->
     axis.set_ylim(-1.35, 1.35)
     axis.set_aspect("equal")
     axis.axis("off")
-    axis.set_title(f"Nodes with their voxels, {int(np.count_nonzero(adjacency))} edges kept")
+    count = int(np.count_nonzero(adjacency))
+    axis.set_title(f"Nodes with their voxels, {count} edges kept, with r")
+
+
+def _label(axis, point: np.ndarray, text: str) -> None:
+    """An edge's weight, outside of the circle that the nodes stand on."""
+    place = point + 0.22 * point / max(0.2, float(np.linalg.norm(point)))
+    axis.text(*place, text, ha="center", va="center", fontsize=7, color=INK)
 
 
 def voxel_counts(counts: dict[str, dict[str, int]], title: str) -> "Figure":
@@ -118,13 +129,16 @@ def noise_ceiling_histogram(ceilings: dict[str, np.ndarray], title: str) -> "Fig
     return figure
 
 
-def voxel_maps(xyz: np.ndarray, values: np.ndarray, name: str, title: str) -> "Figure":
+def voxel_maps(
+    xyz: np.ndarray, values: np.ndarray, name: str, title: str, unit: str = ""
+) -> "Figure":
     """One number a voxel, seen along the three axes; the largest value along each line of sight.
 
     Parameters
     ----------
     xyz : (n_voxels, 3) coordinates
     values : (n_voxels,) finite
+    unit : of the coordinates
     """
     views = (("from above", 0, 1), ("from behind", 0, 2), ("from the side", 1, 2))
     figure, axes = new_figure(7.4, 2.5, 1, 3)
@@ -146,8 +160,8 @@ def voxel_maps(xyz: np.ndarray, values: np.ndarray, name: str, title: str) -> "F
         )
         axis.set_title(view)
         axis.set_aspect("equal", anchor="N")
-        axis.set_xlabel("xyz"[a])
-        axis.set_ylabel("xyz"[b])
+        axis.set_xlabel(f"{'xyz'[a]} ({unit})" if unit else "xyz"[a])
+        axis.set_ylabel(f"{'xyz'[b]} ({unit})" if unit else "xyz"[b])
         axis.locator_params(nbins=4)
     bar = figure.colorbar(dots, ax=list(axes[0]), shrink=0.85, panchor=False)
     bar.set_label(name)

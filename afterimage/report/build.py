@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from afterimage.report import answers, methods
+from afterimage.report import answers, limits, methods
 from afterimage.report.brain import Brain, brain_figures, read_brains, read_weights
 from afterimage.report.comparisons import read_comparisons
 from afterimage.report.drawing import style
@@ -15,9 +15,7 @@ from afterimage.report.evidence import (
     dot_blocks,
     forest_blocks,
     label,
-    novelty_blocks,
     read_histories,
-    read_novelty,
     saver,
 )
 from afterimage.report.gallery import Gallery, catalogue, write_gallery
@@ -31,6 +29,7 @@ from afterimage.report.inputs import (
     read_optional,
     read_reconstructions,
 )
+from afterimage.report.novelty import novelty_blocks, read_novelty
 from afterimage.report.page import Block, Chart, Page, render
 from afterimage.report.pictures import COPY_LIMIT
 from afterimage.report.proof import read_proof
@@ -47,6 +46,10 @@ from afterimage.stores import whole
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+UNITS = {"nsd": "mm", "things": "voxels"}
+"""Unit of the voxels' coordinates, by the dataset's format."""
 
 
 @dataclass
@@ -111,11 +114,11 @@ def build_report(
         title=str(cfg["title"]),
         studies=studies(cfg, brains, galleries),
         answers=[
-            answers.is_it_chance(images, pairs),
+            answers.is_it_chance(images, pairs, simulated),
             answers.which_fail(scores, galleries),
             answers.was_test_used(proof),
-            answers.what_would_perfect_show(images, latents, galleries),
-            answers.is_it_retrieval(scores, novelty, latents, galleries),
+            limits.what_would_perfect_show(images, latents, galleries, simulated),
+            limits.is_it_retrieval(scores, novelty, latents, galleries, simulated),
         ],
         headline=image_tables[0] if image_tables else None,
         proof=proof,
@@ -128,8 +131,8 @@ def build_report(
         forests=forest_blocks(pairs, latent_pairs, head, simulated, figures),
         curves=curve_blocks(histories, simulated, figures),
         novelty=novelty_blocks(scores, novelty, head, simulated, figures),
-        brains=_brain_blocks(brains, simulated, figures),
-        settings=methods.settings_lines(cfg),
+        brains=_brain_blocks(brains, cfg, simulated, figures),
+        settings=methods.settings_groups(cfg),
         versions=methods.versions(files.provenance),
         times=times or None,
         citations=methods.citations(cfg),
@@ -214,16 +217,20 @@ def _latent_tables(latents: "pd.DataFrame | None", simulated: Mapping[str, bool]
 
 
 def _brain_blocks(
-    brains: Mapping[Subject, Brain], simulated: Mapping[str, bool], figures: Path
+    brains: Mapping[Subject, Brain],
+    cfg: Mapping[str, Any],
+    simulated: Mapping[str, bool],
+    figures: Path,
 ) -> list[Block]:
     blocks = []
     for subject, brain in sorted(brains.items()):
         is_simulated = simulated.get(subject[0], False)
         save = saver(figures, subject, is_simulated)
+        unit = UNITS.get(str(cfg["datasets"][subject[0]]["settings"].get("format")), "")
         with style():
             charts = [
                 save(figure, name, text, text)
-                for name, figure, text in brain_figures(brain, label(subject, is_simulated))
+                for name, figure, text in brain_figures(brain, label(subject, is_simulated), unit)
             ]
         if charts:
             blocks.append(Block(subject, is_simulated, charts))

@@ -1,20 +1,22 @@
-"""The charts of scores, comparisons, novelty and training, subject by subject."""
+"""The charts of scores, comparisons and training, subject by subject."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from afterimage.report.comparisons import score_name
 from afterimage.report.drawing import save_figure, style
-from afterimage.report.inputs import Placed, Subject
+from afterimage.report.inputs import Placed, Subject, by_subject
 from afterimage.report.page import Block, Chart
 from afterimage.report.words import (
     ARROWS,
     better,
     decoder_name,
     method_name,
+    method_place,
     metric_name,
-    space_name,
 )
 
 if TYPE_CHECKING:
@@ -51,7 +53,7 @@ def dot_blocks(
     from afterimage.report.figures import dot_plot
 
     blocks = []
-    for subject, rows in _subjects(table):
+    for subject, rows in by_subject(table):
         known = rows[rows["value"].notna()]
         shown = [
             pair
@@ -94,16 +96,18 @@ def forest_blocks(
 ) -> list[Block]:
     """Paired differences of methods (headline metrics) and of decoders, as forest plots."""
     charts: dict[Subject, list[Chart]] = {}
-    for subject, rows in _subjects(pairs):
+    for subject, rows in by_subject(pairs):
         known = list(zip(rows.get("protocol", rows["score"]), rows["score"], strict=True))
         if "protocol" in rows:
             place = [columns.index(pair) if pair in columns else -1 for pair in known]
-            rows = rows.assign(place=place).sort_values("place", kind="stable")
-            rows = rows[rows["place"] >= 0]
+            rows = rows.assign(place=place)[np.array(place) >= 0]
+            for name in ("first", "second"):
+                rows[f"{name}_place"] = [method_place(method) for method in rows[name]]
+            rows = rows.sort_values(["place", "first_place", "second_place"], kind="stable")
         chart = _forest(rows, subject, simulated, folder, "methods", "Methods")
         if chart:
             charts.setdefault(subject, []).append(chart)
-    for subject, rows in _subjects(latent_pairs):
+    for subject, rows in by_subject(latent_pairs):
         rows = rows[rows["score"].isin(["mse", "mse_14", "two_way"])]
         if "target" in rows:
             keep = ~((rows["target"] == "text") & (rows["score"] == "mse"))
@@ -135,7 +139,7 @@ def _forest(
     name_of = method_name if name == "methods" else decoder_name
     lines = []
     for _, row in rows.iterrows():
-        target = f"{row['target']}: " if isinstance(row.get("target"), str) else ""
+        target = f"{row['target'].capitalize()}: " if isinstance(row.get("target"), str) else ""
         panel = score_name(str(row["score"]))
         pair = f"{name_of(row['first'])} − {name_of(row['second'])}"
         lines.append(
@@ -204,98 +208,3 @@ def curve_blocks(
             chart = saver(folder, subject, is_simulated)(figure, "training", caption, description)
         blocks.append(Block(subject, is_simulated, [chart]))
     return blocks
-
-
-def read_novelty(files: Sequence[Placed]) -> "pd.DataFrame":
-    """Distances to training: dataset, subject, image_id, space, distance (nearest, if known)."""
-    import pandas as pd
-
-    parts = []
-    for file in files:
-        table = pd.read_parquet(file.path)
-        table["image_id"] = table["image_id"].astype(str)
-        # Distances are float32: what differs by less than this is the same, and 0 is 0.
-        table["distance"] = table["distance"].round(5) + 0.0
-        parts.append(table.assign(dataset=file.subject[0], subject=file.subject[1]))
-    columns = ["dataset", "subject", "image_id", "space", "distance"]
-    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
-
-
-def novelty_blocks(
-    scores: "pd.DataFrame",
-    novelty: "pd.DataFrame",
-    columns: Sequence[tuple[str, str]],
-    simulated: Mapping[str, bool],
-    folder: Path,
-) -> list[Block]:
-    """Score against distance to training, for the methods that a reader compares."""
-    from afterimage.report.figures import novelty_plot
-
-    blocks = []
-    for subject, distances in _subjects(novelty):
-        mine = scores[
-            (scores["dataset"] == subject[0])
-            & (scores["subject"] == subject[1])
-            & ~scores["method"].isin(["mean", "image_only", "text_only"])
-        ]
-        pair = _novelty_metric(mine, columns)
-        if pair is None:
-            continue
-        mine = mine[(mine["protocol"] == pair[0]) & (mine["metric"] == pair[1])]
-        is_simulated = simulated.get(subject[0], False)
-        charts = []
-        for space, rows in distances.groupby("space"):
-            distance = rows.set_index("image_id")["distance"]
-            if distance.nunique() < 2:
-                continue
-            x, y = {}, {}
-            for method, part in mine.groupby("method"):
-                both = part.groupby("image_id")["value"].mean().to_frame("value")
-                both = both.join(distance, how="inner").dropna()
-                if len(both):
-                    x[str(method)] = both["distance"].to_numpy()
-                    y[str(method)] = both["value"].to_numpy()
-            if not x:
-                continue
-            where = space_name(space)
-            score = f"{metric_name(pair[1])} {ARROWS[better(pair[1])]}"
-            names = (f"distance to the nearest training image ({where})", score)
-            description = (
-                f"{metric_name(pair[1])} of each test image against its distance ({where}) to the "
-                f"nearest training image, for {', '.join(method_name(m) for m in x)}."
-            )
-            with style():
-                figure = novelty_plot(x, y, names, f"Novelty, {label(subject, is_simulated)}")
-                charts.append(
-                    saver(folder, subject, is_simulated)(
-                        figure,
-                        f"novelty-{space}",
-                        "Each dot is a test image; the lines join the means of four equal parts. "
-                        "The arrow points to the better side; a score that gets worse to the right "
-                        "leans on pictures like those trained on.",
-                        description,
-                    )
-                )
-        if charts:
-            blocks.append(Block(subject, is_simulated, charts))
-    return blocks
-
-
-def _novelty_metric(
-    scores: "pd.DataFrame", columns: Sequence[tuple[str, str]]
-) -> tuple[str, str] | None:
-    known = scores[scores["value"].notna()]
-    present = set(zip(known["protocol"], known["metric"], strict=True))
-    for name in ("lpips_alex", "pcc"):
-        for pair in columns:
-            if pair in present and pair[1] == name:
-                return pair
-    return next((pair for pair in columns if pair in present), None)
-
-
-def _subjects(table: "pd.DataFrame | None"):
-    """((dataset, subject), rows) of a table, nothing for None."""
-    if table is None or not len(table):
-        return []
-    grouped = table.groupby(["dataset", "subject"])
-    return [((str(key[0]), str(key[1])), rows) for key, rows in grouped]

@@ -89,6 +89,7 @@ def forest_plot(rows: "pd.DataFrame", title: str) -> "Figure":
         axis.margins(x=0.12, y=0.08)
         axis.locator_params(axis="x", nbins=3, steps=[1, 2, 5, 10])
     axes[0, 0].set_yticks(range(len(labels)), labels)
+    figure.supxlabel("difference (right of zero: the first named is better)", fontsize=8.5)
     figure.suptitle(title, x=0.005, ha="left", fontsize=9, fontweight="bold", color=INK)
     return figure
 

@@ -120,13 +120,15 @@ def _write_pictures(
         write_strip([dataset.image(image_id)], strip, files)
 
     # Files that readers keep open (HDF5) are not for several threads at once.
-    write_all([partial(write_seen, image_id) for image_id in ids], f"seen pictures, {subject}")
+    write_all(
+        [partial(write_seen, image_id) for image_id in ids], f"seen pictures, {', '.join(subject)}"
+    )
     for method, found in by_method.items():
         for image_id, files in found.files.items():
             jobs.append(
                 partial(write_strip, files, *targets(file_name(method), image_id, len(files), copy))
             )
-    write_all(jobs, f"reconstructions, {subject}", threads)
+    write_all(jobs, f"reconstructions, {', '.join(subject)}", threads)
 
 
 def _metrics(scores: "pd.DataFrame") -> list[tuple[str, str]]:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 ROWS = ("oracle", "best", "linear", "shuffled")
-SIDE, GAP, MARGIN, TOP = 128, 4, 84, 26
+SIDE, GAP, MARGIN, TOP = 128, 4, 112, 36
 """Pixels: of a picture, between two, left for the methods' names, and above for the title."""
 
 COLUMNS = 8
@@ -71,7 +71,7 @@ def glance_chart(
     described = "; ".join(f"{i}: {gallery.captions[i][0]}" for i in ids if gallery.captions[i])
     alt = f"{mark}Grid of pictures. Rows: seen, {rows}. Columns: {described}."
     url = quote(f"thumbs/{name}.png")
-    image = f'<img src="{url}" width="{grid.width}" height="{grid.height}" alt="" loading="lazy">'
+    image = f'<img src="{url}" width="{grid.width}" height="{grid.height}" alt="" decoding="async">'
     return Chart(name, image, mark + caption, alt)
 
 
@@ -95,13 +95,13 @@ def draw_grid(
     size = (MARGIN + len(ids) * (SIDE + GAP), TOP + (1 + len(methods)) * (SIDE + GAP))
     canvas = Image.new("RGB", size, "white")
     pen = ImageDraw.Draw(canvas)
-    font = _font(13)
+    font = _font(20)
     title = ", ".join(gallery.subject) + (" – SIMULATED DATA" if simulated else "")
     pen.text((2, 5), title, fill=INK, font=font)
     for row, name in enumerate(["seen", *methods]):
         y = TOP + row * (SIDE + GAP)
         text = "Seen" if name == "seen" else method_name(name).removesuffix(" decoder")
-        pen.text((2, y + SIDE // 2 - 8), text, fill=INK, font=font)
+        pen.text((2, y + SIDE // 2 - 12), text, fill=INK, font=font)
         for column, image_id in enumerate(ids):
             if name == "seen":
                 picture = Image.fromarray(dataset.image(image_id)).convert("RGB")

@@ -117,3 +117,11 @@ def read_reconstructions(folders: Sequence[Placed]) -> list[Pictures]:
 def natural(image_id: str) -> tuple[int, int, str]:
     """Sort key: ids that are numbers by their value, the others after them by name."""
     return (0, int(image_id), "") if image_id.isdecimal() else (1, 0, image_id)
+
+
+def by_subject(table: "pd.DataFrame | None") -> "list[tuple[Subject, pd.DataFrame]]":
+    """((dataset, subject), rows) of a table; nothing for none."""
+    if table is None or not len(table):
+        return []
+    grouped = table.groupby(["dataset", "subject"])
+    return [((str(key[0]), str(key[1])), rows) for key, rows in grouped]

@@ -38,8 +38,16 @@ PACKAGES = (
 )
 
 
-def settings_lines(cfg: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Every setting that the page was given, as (dotted name, value), without folders."""
+def settings_groups(cfg: Mapping[str, Any]) -> dict[str, list[tuple[str, str]]]:
+    """Every setting that the page was given, without folders: section -> (dotted name, value)."""
+    groups: dict[str, list[tuple[str, str]]] = {}
+    for name, value in _settings_lines(cfg):
+        section, _, rest = name.partition(".")
+        groups.setdefault(section if rest else "run", []).append((rest or section, value))
+    return groups
+
+
+def _settings_lines(cfg: Mapping[str, Any]) -> list[tuple[str, str]]:
     lines: list[tuple[str, str]] = []
 
     def walk(name: str, value: Any) -> None:
@@ -53,7 +61,7 @@ def settings_lines(cfg: Mapping[str, Any]) -> list[tuple[str, str]]:
 
     walk("", {key: value for key, value in cfg.items() if key not in ("title", "datasets")})
     for dataset, entry in cfg["datasets"].items():
-        kept = {k: v for k, v in entry["settings"].items() if k not in ("root", "simulate")}
+        kept = {k: v for k, v in entry["settings"].items() if k != "root"}
         walk(str(dataset), kept)
     return lines
 
@@ -88,16 +96,17 @@ def times_table(
     shards: Sequence[Placed], models: Sequence[Placed], benchmarks: str | Path | None
 ) -> Table:
     """Seconds, memory and pace of what recorded them: training, generation, and every rule."""
-    columns = [Column("jobs"), Column("seconds"), Column("peak GPU memory"), Column("peak memory")]
+    columns = [Column("Jobs"), Column("Seconds"), Column("Peak GPU memory"), Column("Peak memory")]
     groups = []
     rows = _stage_rows(shards, models)
     if rows:
-        groups.append(Group("Networks", rows))
+        groups.append(Group("Training and generation alone", rows))
     if benchmarks and Path(benchmarks).is_dir():
         rows = _rule_rows(Path(benchmarks))
         if rows:
             groups.append(Group("Rules, whole jobs with start-up", rows))
-    return Table("times", "Where time and memory went, summed over jobs.", "Stage", columns, groups)
+    caption = "Seconds are summed over jobs; memory is that of the job that took most."
+    return Table("times", caption, "Stage", columns, groups)
 
 
 def _stage_rows(shards: Sequence[Placed], models: Sequence[Placed]) -> list[Row]:

@@ -63,7 +63,7 @@ class Page:
     curves: list[Block]
     novelty: list[Block]
     brains: list[Block]
-    settings: list[tuple[str, str]]
+    settings: dict[str, list[tuple[str, str]]]
     versions: list[tuple[str, str]]
     times: Table | None
     citations: list[str]

@@ -59,11 +59,11 @@ def _readers(readers: Mapping[str, int]) -> str:
 
 def _table(methods: Sequence[Mapping[str, Any]], simulated: Mapping[str, bool]) -> Table:
     columns = [
-        Column("verdict"),
-        Column("sees"),
-        Column("generation jobs"),
-        Column("training jobs before it"),
-        Column("files before it"),
+        Column("Verdict", words=True),
+        Column("What its generation sees of the test set", words=True),
+        Column("Generation jobs"),
+        Column("Training jobs before it"),
+        Column("Files before it"),
     ]
     table = Table("leak-proof", "What each method's generation jobs can see.", "Method", columns)
     groups: dict[tuple[str, str], Group] = {}
@@ -73,7 +73,7 @@ def _table(methods: Sequence[Mapping[str, Any]], simulated: Mapping[str, bool]) 
         group = groups.setdefault(key, Group(name, [], simulated.get(key[0], False), *key))
         cells = [
             Cell("holds" if entry["holds"] else "LEAKS"),
-            Cell(str(entry["sees"])),
+            Cell(str(entry["sees"]).removeprefix("of the test set, ")),
             Cell(f"{entry['generation_jobs']:,}"),
             Cell(f"{entry['training_jobs']:,}"),
             Cell(f"{entry['ancestor_files']:,}"),

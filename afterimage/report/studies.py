@@ -27,8 +27,8 @@ def studies(
                 "Format": FORMATS.get(str(entry["settings"].get("format")), "–"),
                 "Training": _training(brain),
                 "Test": _test(by_subject.get(key)),
-                "Voxels": _voxels(brain),
-                "Noise ceiling": _noise_ceiling(brain),
+                "Voxels (lower, higher)": _voxels(brain),
+                "Median noise ceiling": _noise_ceiling(brain),
             }
             lines.append(Study(key[0], key[1], bool(entry["simulated"]), facts))
     return lines
@@ -48,14 +48,14 @@ def _test(gallery: Gallery | None) -> str:
 
 
 def _voxels(brain: Brain) -> str:
-    parts = [f"{len(area.roi):,} {name}" for name, area in brain.areas.items()]
-    return " + ".join(parts) if parts else "–"
+    return ", ".join(f"{len(area.roi):,}" for area in brain.areas.values()) or "–"
 
 
 def _noise_ceiling(brain: Brain) -> str:
+    if brain.areas and not any(area.rated.any() for area in brain.areas.values()):
+        return "no repeats"
     parts = [
-        f"{np.median(area.noise_ceiling[area.rated]):.0f} % {name}"
-        for name, area in brain.areas.items()
-        if area.rated.any()
+        f"{np.median(area.noise_ceiling[area.rated]):.0f} %" if area.rated.any() else "–"
+        for area in brain.areas.values()
     ]
-    return "median " + ", ".join(parts) if parts else "–"
+    return ", ".join(parts) or "–"

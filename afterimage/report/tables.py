@@ -55,22 +55,30 @@ class Cell:
 
 @dataclass(frozen=True)
 class Column:
-    """A column's name, the arrow of the better direction, and what a reader may want to know."""
+    """A column's name, the arrow of the better direction, and what a reader may want to know.
+
+    `above` stands over neighbouring columns that share it; `words` are set left, numbers right.
+    """
 
     name: str
     arrow: str = ""
     hint: str = ""
     above: str = ""
+    words: bool = False
 
 
 @dataclass
 class Row:
-    """A row's name and its cells, one a column; `kind` is decoded, other or control."""
+    """A row's name and its cells, one a column; `kind` is decoded, other or control.
+
+    `simulated` marks the row where its group does not.
+    """
 
     name: str
     cells: list[Cell]
     kind: str = "decoded"
     hint: str = ""
+    simulated: bool = False
 
 
 @dataclass
@@ -142,7 +150,7 @@ def headline_columns(table: "pd.DataFrame", wanted: Sequence[str] = ()) -> list[
 
 def _metric_column(protocol: str, metric: str) -> Column:
     hint = "share of correct two-way choices; chance is 0.5" if is_identification(metric) else ""
-    return Column(metric_name(metric), ARROWS[better(metric)], hint, protocol)
+    return Column(metric_name(metric), ARROWS[better(metric)], hint, f"protocol {protocol}")
 
 
 def image_table(
@@ -165,7 +173,7 @@ def image_table(
         "Scores of the reconstructed test pictures, with 95 % bootstrap intervals over images. "
         "Controls stand below the line."
     )
-    return Table(key, caption, "Method", head, groups, _reasons(table))
+    return Table(key, caption, "Method", head, groups, _reasons(table, columns))
 
 
 def _images(rows: "pd.DataFrame") -> str:
@@ -182,13 +190,15 @@ def _fewer(rows: "pd.DataFrame", method: str) -> str:
     return f", {int(mine)} images" if 0 < mine < rows["n_images"].max() else ""
 
 
-def _reasons(table: "pd.DataFrame") -> list[str]:
-    """A line for each reason why cells are missing, with the metrics that it concerns.
+def _reasons(table: "pd.DataFrame", columns: Sequence[tuple[str, str]]) -> list[str]:
+    """A line for each reason why cells are missing, with the columns that it concerns.
 
     Methods are named where the same metrics were computed for others.
     """
     if "reason" not in table:
         return []
+    pairs = zip(table["protocol"], table["metric"], strict=True)
+    table = table[[pair in columns for pair in pairs]]
     notes = []
     missing = table[table["value"].isna() & table["reason"].notna() & (table["reason"] != "")]
     for reason, rows in missing.groupby("reason"):
@@ -230,7 +240,7 @@ def latent_table(table: "pd.DataFrame", simulated: Mapping[str, bool], target: s
     for (dataset, subject), of_subject in rows.groupby(["dataset", "subject"]):
         by_cell = {(r["decoder"], r["split"], r["score"]): r for _, r in of_subject.iterrows()}
         lines = []
-        for decoder in sorted(of_subject["decoder"].unique(), key=_decoder_key):
+        for decoder in sorted(of_subject["decoder"].unique(), key=decoder_key):
             found = [by_cell.get((decoder, *pair)) for pair in columns]
             cells = [Cell() if row is None else cell(row) for row in found]
             cells = [
@@ -254,7 +264,8 @@ def latent_table(table: "pd.DataFrame", simulated: Mapping[str, bool], target: s
     return Table(f"latent-{target}", caption, "Decoder", head, groups)
 
 
-def _decoder_key(decoder: str) -> tuple[int, str]:
+def decoder_key(decoder: str) -> tuple[int, str]:
+    """Sort key of a decoder: known ones first, in the order of the report."""
     known = list(DECODERS)
     return (known.index(decoder) if decoder in known else len(known), decoder)
 

@@ -107,6 +107,12 @@ def method_order(methods: object) -> list[str]:
     return sorted(names, key=key)
 
 
+def method_place(method: str) -> int:
+    """Where a method stands in the tables; other people's come last."""
+    known = list(METHODS)
+    return known.index(method) if method in known else len(known)
+
+
 def method_group(method: str) -> str:
     """'decoded', 'other' or 'control': the blocks that tables draw a line between."""
     if method in CONTROLS:

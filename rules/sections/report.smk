@@ -9,7 +9,15 @@ def report_settings():
             "subjects": settings_of(name)["subjects"],
             "simulated": "simulate" in settings_of(name),
             "settings": dataset_slice(
-                name, *STIMULI, "inputs", "graph", "split", "responses"
+                name,
+                *STIMULI,
+                *READING,
+                "areas",
+                "graph",
+                "inputs",
+                "responses",
+                "split",
+                "train_samples",
             ),
         }
         for name in DATASETS

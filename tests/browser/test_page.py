@@ -261,8 +261,24 @@ def test_nothing_is_wider_than_a_narrow_window(browser, small):
     assert page.said == []
 
 
+def test_what_is_sorted_by_names_the_orders(opened, small):
+    opened.open(small)
+    page = opened.page
+    orders = "[...document.querySelector('#order').options].map(o => o.textContent)"
+    assert page.evaluate(orders) == ["upwards", "downwards"]
+    assert not page.locator("#of").is_visible()
+    page.select_option("#sort", "report:lpips_alex")
+    page.wait_for_function(f"{orders}[0] === 'best first'")
+    assert page.locator("#of").is_visible()
+    assert "LPIPS (AlexNet) (report)" in page.locator("#numbers").inner_text()
+    page.select_option("#sort", "distance:image_latent")
+    page.wait_for_function(f"{orders}[1] === 'farthest first'")
+
+
 def test_no_setting_runs_into_its_value(opened, small):
     opened.open(small)
+    opened.page.evaluate("document.querySelectorAll('details').forEach(d => { d.open = true; })")
+    assert opened.page.locator(".settings dt").first.is_visible()
     wide = opened.page.evaluate(
         "[...document.querySelectorAll('.settings dt, .settings dd')]"
         ".filter(e => e.scrollWidth > e.clientWidth + 1).map(e => e.textContent)"

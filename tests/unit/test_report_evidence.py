@@ -8,17 +8,21 @@ import pandas as pd
 import pytest
 from safetensors.numpy import save_file
 
-from afterimage.report import answers
+from afterimage.report import answers, limits
 from afterimage.report.brain import read_brains, read_weights
 from afterimage.report.comparisons import read_comparisons
 from afterimage.report.drawing import COLOURS, INK, new_figure, save_figure, style
-from afterimage.report.evidence import novelty_blocks, read_novelty
 from afterimage.report.gallery import Gallery
 from afterimage.report.inputs import place_all
+from afterimage.report.novelty import novelty_blocks, read_novelty
 from afterimage.report.proof import read_proof
 from afterimage.stores import write_arrays
 
 GALLERY = Gallery(("d", "s"), ["1", "2", "3", "4"], ["best", "shuffled"], [], [], 8)
+
+
+def texts(row) -> list[str]:
+    return [cell.text for cell in row.cells]
 
 
 def scores(metric: str, best: list[float], shuffled: list[float]) -> pd.DataFrame:
@@ -36,25 +40,25 @@ def test_images_that_fail_are_counted_in_the_better_direction():
     # LPIPS: lower is better, so images 3 and 4 (a tie) fail, and 3 is the worst
     table = scores("lpips_alex", [0.1, 0.2, 0.9, 0.5], [0.5, 0.5, 0.6, 0.5])
     said = answers.which_fail(table, [GALLERY])
-    assert said.lines[0].startswith("d, s: on 2 of 4 images")
+    assert said.lines[0].startswith("On 2 of 4 test images the best decoder's LPIPS (AlexNet)")
     (failing, first), (worst, second) = said.examples
-    assert (failing, worst) == ("d, s, failing", "d, s, worst")
+    assert (failing, worst) == ("d, s (2 of 4), failing", "d, s (2 of 4), worst")
     assert first == [("3", "#/d/s/3"), ("4", "#/d/s/4")]
     assert [image for image, _ in second] == ["3", "4", "2", "1"]
     assert "sort=report:lpips_alex" in said.link
     # and for a metric where higher is better, the other way round
     said = answers.which_fail(scores("pcc", [0.9, 0.8, 0.1, 0.7], [0.2, 0.2, 0.3, 0.2]), [GALLERY])
-    assert said.lines[0].startswith("d, s: on 1 of 4 images")
+    assert said.lines[0].startswith("On 1 of 4 test images")
 
 
 def test_near_and_far_halves_are_those_of_the_distance():
     table = scores("pcc", [0.9, 0.7, 0.3, 0.1], [0.0] * 4)
     columns = {"dataset": "d", "subject": "s", "image_id": ["4", "3", "2", "1"]}
     novelty = pd.DataFrame({**columns, "space": "image_latent", "distance": [4.0, 3.0, 2.0, 1.0]})
-    (line,) = answers.is_it_retrieval(table, novelty, None, [GALLERY]).lines
-    assert "(higher is better) is, by image latent, 0.800 on the half of the test images" in line
-    assert "0.200 on the far half" in line
-    assert "rank correlation −1.00" in line
+    (shown,) = limits.is_it_retrieval(table, novelty, None, [GALLERY], {}).tables
+    assert "Pixel correlation ↑" in shown.caption
+    (row,) = shown.groups[0].rows
+    assert (row.name, *texts(row)) == ("image latent", "0.800", "0.200", "−1.00")
 
 
 def test_distances_that_differ_by_rounding_alone_order_nothing(tmp_path):
@@ -66,9 +70,9 @@ def test_distances_that_differ_by_rounding_alone_order_nothing(tmp_path):
     novelty = read_novelty(place_all([path], tmp_path))
     assert novelty["distance"].tolist() == [0.0] * 4
     table = scores("pcc", [0.9, 0.7, 0.3, 0.1], [0.0] * 4)
-    (line,) = answers.is_it_retrieval(table, novelty, None, [GALLERY]).lines
-    assert "by text latent, all test images are 0.000 from training" in line
-    assert "half" not in line
+    said = limits.is_it_retrieval(table, novelty, None, [GALLERY], {})
+    assert said.lines == ["d, s, text latent: all test images are 0.000 from training."]
+    assert said.tables == []
     with style():
         assert novelty_blocks(table, novelty, [("report", "pcc")], {}, tmp_path) == []
 
@@ -84,10 +88,16 @@ def test_the_gain_over_the_shuffled_control_is_the_paired_one():
     # LPIPS: lower is better; this interval holds zero, so this metric is not won
     pairs += [[*whose, "lpips_alex", "best", "shuffled", -0.1, -0.2, 0.01]]
     compared = read_comparisons(pd.DataFrame(pairs, columns=columns))
-    (line,) = answers.is_it_chance(images, compared).lines
-    assert "AlexNet(5) two-way identification 0.930 [0.900, 0.960] where chance is 0.5" in line
-    assert "that is 0.420 [0.300, 0.500] more than the shuffled control" in line
-    assert "on 1 of 2 metrics" in line
+    said = answers.is_it_chance(images, compared, {"d": True})
+    assert said.lines[0].startswith("Not clearly: for 0 of 1 subject ")
+    (row,) = said.tables[0].groups[0].rows
+    assert texts(row) == ["0.930 [0.900, 0.960]", "0.420 [0.300, 0.500]", "1 of 2"]
+    assert row.simulated
+    # without the metric that is not won it is a yes, and with chance in the interval it is not
+    won = compared[compared["score"] == "alexnet5"]
+    assert answers.is_it_chance(images, won, {}).lines[0].startswith("Yes, for 1 of 1 subject ")
+    at_chance = images.assign(low=0.49)
+    assert answers.is_it_chance(at_chance, won, {}).lines[0].startswith("Not clearly")
 
 
 def test_the_ceiling_is_that_of_the_headline_protocol():
@@ -98,8 +108,12 @@ def test_the_ceiling_is_that_of_the_headline_protocol():
         for method, value in (("oracle", 0.9), ("best", 0.6))
     ]
     images = pd.DataFrame(rows, columns=columns)
-    (line,) = answers.what_would_perfect_show(images, None, []).lines
-    assert "Pixel correlation 0.910 (best decoder 0.610)" in line
+    (shown,) = limits.what_would_perfect_show(images, None, [], {}).tables
+    assert [(column.above, column.name) for column in shown.columns[:2]] == [
+        ("Pixel correlation", "oracle"),
+        ("Pixel correlation", "best decoder"),
+    ]
+    assert texts(shown.groups[0].rows[0])[:2] == ["0.910", "0.610"]
 
 
 def test_every_decoder_is_named_and_none_is_picked_by_its_test_score():
@@ -110,8 +124,26 @@ def test_every_decoder_is_named_and_none_is_picked_by_its_test_score():
         [*whose, "cnn", "test", "share_of_optimal", 0.9],
         [*whose, "cnn", "validation", "share_of_optimal", 0.7],
     ]
-    (line,) = answers.what_would_perfect_show(None, pd.DataFrame(rows, columns=columns), []).lines
-    assert line.endswith("test images. Image: Linear 0.80, CNN 0.90.")
+    table = pd.DataFrame(rows, columns=columns)
+    (shown,) = limits.what_would_perfect_show(None, table, [], {}).tables
+    assert [column.name for column in shown.columns] == ["Linear", "CNN"]
+    assert texts(shown.groups[0].rows[0]) == ["0.80", "0.90"]
+
+
+def test_where_test_targets_are_training_targets_nothing_is_said_of_retrieval():
+    columns = "dataset subject target decoder split score value".split()
+    score = ["linear", "test", "novelty_identification"]
+    rows = [["d", "s", "text", *score, 0.0], ["d", "s", "image", *score, 0.25]]
+    latents = pd.DataFrame(rows, columns=columns)
+    novelty = pd.DataFrame(
+        [("d", "s", "1", "text_latent", 0.0), ("d", "s", "1", "image_latent", 0.2)],
+        columns=["dataset", "subject", "image_id", "space", "distance"],
+    )
+    said = limits.is_it_retrieval(scores("pcc", [1.0], [0.0]), novelty, latents, [], {})
+    (shown,) = said.tables
+    assert [column.above for column in shown.columns] == ["image"]
+    assert shown.notes[0].startswith("d, s, text: every test target is a training target too")
+    assert "do so for 25 % of" in said.lines[0]
 
 
 def test_what_other_systems_made_is_named_in_the_answer_about_leaks(tmp_path):

@@ -79,6 +79,15 @@ function fillControls(subject) {
   );
 }
 
+// What "first" means depends on what is sorted by; only a metric belongs to a method.
+function nameOrders() {
+  const sort = $("sort").value;
+  const names = sort === "id" ? ["upwards", "downwards"]
+    : sort in catalogue.metrics ? ["best first", "worst first"] : ["nearest first", "farthest first"];
+  [...$("order").options].forEach((entry, i) => { entry.textContent = names[i]; });
+  $("of").parentElement.hidden = !(sort in catalogue.metrics);
+}
+
 const boxes = () => [...$("shown").querySelectorAll("input")];
 
 function readControls() {
@@ -188,6 +197,7 @@ async function showGallery(key, query) {
     query = query || new URLSearchParams();
   }
   if (query) applyQuery(query, subject);
+  nameOrders();
   const values = readControls();
   const needed = [...new Set([...values.methods, values.of])].filter((name) => subject.methods.includes(name));
   const images = await load("images", subject.key);
@@ -199,6 +209,8 @@ async function showGallery(key, query) {
   gallery.order = sorted(values);
   document.documentElement.style.setProperty("--tile", { s: "80px", m: "112px", l: "160px" }[values.size]);
   $("rows").innerHTML = gallery.order.map((position) => rowHtml(position, values)).join("");
+  const metric = shownMetric(values);
+  $("numbers").textContent = metric ? `Numbers below the pictures: ${catalogue.metrics[metric].label}.` : "";
   const label = subject.simulated ? " · simulated data" : "";
   $("count").textContent = `${gallery.order.length} of ${images.ids.length} images${label}`;
   window.readyAfter ??= performance.now();

@@ -47,12 +47,14 @@ async function openViewer(position) {
   const id = images.ids[position];
   const metric = shownMetric(readControls());
   const captions = images.captions[position].map((text) => `<li>${escapeHtml(text)}</li>`).join("");
-  const far = subject.spaces.map((space) => `<p class="note">Distance to the nearest training image (${escapeHtml(catalogue.spaces[space])}): ${digits(images.distance[space][position])}</p>`).join("");
-  $("viewer-title").textContent = `Image ${id} · ${subject.label}${subject.simulated ? " · simulated data" : ""}`;
+  const far = subject.spaces.map((space) => `${escapeHtml(catalogue.spaces[space])} ${digits(images.distance[space][position])}`).join(", ");
+  $("viewer-title").innerHTML = `Image ${escapeHtml(id)} · ${escapeHtml(subject.label)}` +
+    (subject.simulated ? ' <span class="badge">simulated</span>' : "");
   $("viewer-body").innerHTML = `<div class="original"><img src="${picture("pictures", "_seen", `${images.files[position]}_0.jpg`)}" ` +
-    `alt="Seen: ${escapeHtml(images.captions[position][0] || `image ${id}`)}"><p class="note">Seen</p><ul>${captions}</ul>${far}` +
-    (metric ? `<p class="note">Beside each sample: ${escapeHtml(catalogue.metrics[metric].label)}</p>` : "") + `</div>` +
-    `<div>${gallery.methods.map((method) => methodHtml(method, position)).join("")}${scoresHtml(position)}</div>`;
+    `alt="Seen: ${escapeHtml(images.captions[position][0] || `image ${id}`)}"><p class="note">Seen</p><ul>${captions}</ul>` +
+    (far && `<p class="note">Distance to the nearest training image: ${far}</p>`) +
+    (metric ? `<p class="note">Number below each sample: ${escapeHtml(catalogue.metrics[metric].label)}</p>` : "") + `</div>` +
+    `<div><div class="every-method">${gallery.methods.map((method) => methodHtml(method, position)).join("")}</div>${scoresHtml(position)}</div>`;
   for (const image of $("viewer-body").querySelectorAll("img[data-small]")) {
     // A page that was moved away from its results still has the small pictures.
     image.addEventListener("error", () => { image.src = image.dataset.small; image.style.objectFit = "cover"; image.style.objectPosition = "0 0"; }, { once: true });
