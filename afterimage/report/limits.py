@@ -120,10 +120,10 @@ def is_it_retrieval(
             if found.value
         ]
         low, high = (f"{100 * share:.0f}" for share in (min(shares), max(shares)))
+        share = low if low == high else f"{low} to {high}"
         lines.append(
             "Pure retrieval predicts nothing nearer to a test image's own target than to every "
-            f"training target. These decoders do so for {low if low == high else f'{low} to {high}'}"
-            " % of the test images."
+            f"training target. These decoders do so for {share} % of the test images."
         )
     halves = _near_and_far(scores, novelty, galleries, simulated)
     if halves:

@@ -20,8 +20,19 @@ CITATIONS = {
     "eLife 12, e82580.",
     "diffusion": "Stable Diffusion: Rombach et al. (2022). High-resolution image synthesis with "
     "latent diffusion models. CVPR.",
+    "report": "The networks and the protocol 'report': Hou and Najafi Khoshnoo (2023). Image "
+    "reconstruction from fMRI. Course report, CS292F, University of California, Santa Barbara.",
     "linear": "The linear baseline: Takagi and Nishimoto (2023). High-resolution image "
     "reconstruction with latent diffusion models from human brain activity. CVPR.",
+    "coco": "COCO, of which NSD's pictures and captions are: Lin et al. (2014). Microsoft COCO: "
+    "common objects in context. ECCV.",
+    "lpips": "LPIPS: Zhang et al. (2018). The unreasonable effectiveness of deep features as a "
+    "perceptual metric. CVPR.",
+    "brain-diffuser": "The protocol 'brain-diffuser': Ozcelik and VanRullen (2023). Natural scene "
+    "reconstruction from fMRI signals using generative latent diffusion. Scientific Reports 13, "
+    "15666.",
+    "mindeye": "The protocol 'mindeye': Scotti et al. (2023). Reconstructing the mind's eye: "
+    "fMRI-to-image with contrastive learning and diffusion priors. NeurIPS.",
     "afterimage": "This software: afterimage; see CITATION.cff beside its README.",
 }
 
@@ -83,12 +94,15 @@ def versions(provenance: str | None) -> list[tuple[str, str]]:
 
 def citations(cfg: Mapping[str, Any]) -> list[str]:
     """What to cite for the datasets and methods of this run; simulated ones ask for none."""
-    keys = ["afterimage", "diffusion", "linear"]
+    keys = ["afterimage", "report", "diffusion", "linear"]
     for entry in cfg["datasets"].values():
         if not entry["simulated"] and entry["settings"].get("format") == "nsd":
-            keys.append("nsd")
+            keys += ["nsd", "coco"]
         if not entry["simulated"] and entry["settings"].get("format") == "things":
             keys += ["things", "things-data"]
+    protocols = cfg.get("scoring", {}).get("protocols", [])
+    keys += ["lpips"] if any(name.startswith("report") for name in protocols) else []
+    keys += [name for name in protocols if name in ("brain-diffuser", "mindeye")]
     return [CITATIONS[key] for key in dict.fromkeys(keys)]
 
 

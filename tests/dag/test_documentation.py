@@ -137,6 +137,18 @@ def test_a_wrong_setting_is_found(tmp_path):
     assert wrong == ["scoring.bootstraps", "areas.lower.labels", "datasets.lab.folder"]
 
 
+def test_the_drawn_map_has_every_rule_and_no_other():
+    text = (ROOT / "docs/architecture.md").read_text()
+    drawn = set(re.findall(r"\w+", text.split("```mermaid")[1].split("```")[0]))
+    rules = {
+        name
+        for file in (ROOT / "rules").glob("*.smk")
+        for name in re.findall(r"^ *(?:rule|checkpoint) (\w+):", file.read_text(), re.M)
+    }
+    assert rules - {"all"} <= drawn
+    assert {word for word in drawn if "_" in word} <= rules
+
+
 def test_every_page_is_linked_from_the_readme():
     text = (ROOT / "README.md").read_text()
     for page in PAGES[1:]:
