@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
+from afterimage.jobs import progress
 from afterimage.metrics import statistics
 from afterimage.metrics.tabulation import per_image
 
@@ -54,7 +55,7 @@ def _compare(
 
     found: list[dict[str, Any]] = []
     if not scores.empty:
-        for names, rows in scores.groupby(keys, sort=True):
+        for names, rows in progress(scores.groupby(keys, sort=True), f"{who}s compared, groups"):
             values = per_image(rows, [who])
             for one, other in _pairs(list(values.columns), focus):
                 both = (values[one] - values[other]).dropna().to_numpy()
