@@ -56,6 +56,8 @@ def test_sorting_by_lower_is_better_and_by_distance(opened, small):
     opened.page.wait_for_function("location.hash.includes('distance:image_latent')")
     far = pd.read_parquet(folder / "novelty.parquet").set_index("image_id")["distance"]
     assert opened.ids() == list(far.sort_values().index)
+    shown = opened.page.locator(".row .far").first.inner_text()
+    assert shown == f"to training: {far.min():.3f} (image latent)"
 
 
 def test_filtering_by_words_and_ids(opened, small):

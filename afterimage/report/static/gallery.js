@@ -159,7 +159,8 @@ function rowHtml(position, values) {
   const link = escapeHtml(writeAddress(subject.key, id, {}));
   const captions = images.captions[position];
   const metric = shownMetric(values);
-  const far = subject.spaces.slice(0, 1).map((space) => {
+  const sortedBy = subject.spaces.filter((space) => values.sort === `distance:${space}`);
+  const far = [...sortedBy, ...subject.spaces].slice(0, 1).map((space) => {
     const value = images.distance[space][position];
     return value === null ? "" : `<p class="far">to training: ${digits(value)} (${escapeHtml(catalogue.spaces[space])})</p>`;
   }).join("");
