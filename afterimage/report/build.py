@@ -200,8 +200,21 @@ def _image_tables(
     for protocol in dict.fromkeys(pair[0] for pair in columns):
         of_protocol = [pair for pair in columns if pair[0] == protocol]
         rows = images[images["protocol"] == protocol]
-        tables.append(image_table(rows, simulated, of_protocol, f"images-{protocol}"))
+        table = image_table(rows, simulated, of_protocol, f"images-{protocol}")
+        tables.append(without_empty_columns(table))
     return tables
+
+
+def without_empty_columns(table: Table) -> Table:
+    """The table without columns that hold no number, unless all do; its notes say why."""
+    rows = [row for group in table.groups for row in group.rows]
+    kept = [i for i in range(len(table.columns)) if any(row.cells[i].value for row in rows)]
+    if not kept:
+        return table
+    for row in rows:
+        row.cells = [row.cells[i] for i in kept]
+    table.columns = [table.columns[i] for i in kept]
+    return table
 
 
 def _repeats(table: Table, other: Table) -> bool:

@@ -4,6 +4,7 @@ import pandas as pd
 import pytest
 
 from afterimage.errors import InputError
+from afterimage.report.build import without_empty_columns
 from afterimage.report.comparisons import read_comparisons
 from afterimage.report.inputs import natural, place
 from afterimage.report.tables import (
@@ -64,6 +65,17 @@ def test_a_missing_value_says_why():
     )
     shown = image_table(table, {}, image_columns(table), "k")
     assert shown.groups[0].rows[0].cells[1].text == "not computed"
+    assert shown.notes == ["Not computed, SwAV: no weights of swav"]
+
+
+def test_a_column_without_any_number_goes_and_its_reason_stays():
+    table = images(
+        [("best", "report", "pcc", 0.6, 0.5, 0.7), ("best", "report", "swav", None, None, None)],
+        ["", "no weights of swav"],
+    )
+    shown = without_empty_columns(image_table(table, {}, image_columns(table), "k"))
+    assert [column.name for column in shown.columns] == ["Pixel correlation"]
+    assert [cell.text for cell in shown.groups[0].rows[0].cells] == ["0.600 [0.500, 0.700]"]
     assert shown.notes == ["Not computed, SwAV: no weights of swav"]
 
 
