@@ -58,6 +58,8 @@ class ConvolutionalNetwork(Network):
     in memory: the layout in which convolutions need no copies, on a GPU and on most processors.
     """
 
+    gains_by_compiling = True
+
     def __init__(self, settings: Settings, n_voxels: int, n_outputs: int) -> None:
         super().__init__()
         self.widen = Widen(1, settings.channels, 1)

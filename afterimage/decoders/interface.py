@@ -79,7 +79,7 @@ class Execution:
     ----------
     device : cpu or cuda
     half : bfloat16 autocast in the networks' training
-    compile : torch.compile the networks' loss
+    compile : torch.compile the loss of networks that gain by it
     record : replay a training step from a CUDA graph
     state : folder for resuming, or None; holds nothing once the job is done
     """

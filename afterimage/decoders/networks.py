@@ -4,7 +4,7 @@ from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import replace
 from itertools import pairwise
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -21,10 +21,14 @@ SAMPLES_TO_PREPARE = 64
 class Network(nn.Module):
     """A module whose forward maps (batch, n_voxels) to (batch, n_outputs).
 
-    `head` is its last linear layer towards the latent.
+    Attributes
+    ----------
+    head : its last linear layer towards the latent
+    gains_by_compiling : whether torch.compile on a GPU pays for its seconds at the start
     """
 
     head: nn.Linear
+    gains_by_compiling: ClassVar[bool] = False
 
     def prepare(self, x: Tensor) -> None:
         """Adjust the first weights to some training responses; most networks need nothing."""

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from afterimage.decoders.interface import Execution
-from afterimage.jobs import choose_device
+from afterimage.jobs import choose_device, require_compiler
 
 
 def plan_execution(execution: Mapping[str, Any], state: Path | None = None) -> Execution:
@@ -15,6 +15,11 @@ def plan_execution(execution: Mapping[str, Any], state: Path | None = None) -> E
 
     Half precision is bfloat16 autocast, on a GPU unless precision is float32; a CPU computes in
     float32 always, because there half is neither faster nor the same on every machine.
+
+    Raises
+    ------
+    InputError
+        if a GPU is to compile and there is no compiler
     """
     device = execution.get("device", "auto")
     # torch takes seconds to import, and its CPU build needs no asking.
@@ -22,10 +27,13 @@ def plan_execution(execution: Mapping[str, Any], state: Path | None = None) -> E
         device = "cpu"
     device = choose_device(device) if device != "cpu" else device
     gpu = device == "cuda"
+    compiled = gpu and bool(execution.get("compile", False))
+    if compiled:
+        require_compiler()
     return Execution(
         device=device,
         half=gpu and execution.get("precision", "auto") != "float32",
-        compile=gpu and bool(execution.get("compile", False)),
+        compile=compiled,
         record=gpu,
         state=state,
     )

@@ -55,9 +55,8 @@ class Step:
         self.total = torch.zeros((), device=execution.device)
         self.loss: Callable = network.training_loss
         # A last, smaller batch would be compiled anew: it goes through the plain function.
-        self.compiled: Callable = (
-            torch.compile(self.loss, dynamic=False) if execution.compile else self.loss
-        )
+        compiled = execution.compile and network.gains_by_compiling
+        self.compiled = torch.compile(self.loss, dynamic=False) if compiled else self.loss
 
     def __call__(self, rows: Tensor) -> None:
         """Train on a batch."""

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from afterimage.decoders import make, training
+from afterimage.decoders import make, running, training
 from afterimage.decoders.interface import Execution, Samples
 from afterimage.errors import InputError
 from tests.unit.decoder_samples import SMALL, brain, entry, graph, shapes
@@ -154,3 +154,14 @@ def test_saving_takes_little_of_the_time(tmp_path, monkeypatch):
     train, validation, _ = brain(60)
     trained("cnn", train, validation, Execution(state=tmp_path), epochs=4)
     assert len(saved) == 1
+
+
+@pytest.mark.parametrize("compiled", [True, False])
+def test_what_a_gpu_computes_with(compiled, monkeypatch):
+    looked = []
+    monkeypatch.setattr(running, "choose_device", lambda device: device)
+    monkeypatch.setattr(running, "require_compiler", lambda: looked.append(1))
+    plan = running.plan_execution({"device": "cuda", "precision": "auto", "compile": compiled})
+    assert plan == Execution(device="cuda", half=True, compile=compiled, record=True)
+    assert running.plan_execution({"device": "cpu", "compile": compiled}) == Execution()
+    assert len(looked) == compiled
