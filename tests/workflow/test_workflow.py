@@ -103,6 +103,25 @@ def test_a_second_run_has_nothing_to_do(finished, snakemake):
     assert "Nothing to be done" in done.stdout + done.stderr
 
 
+def test_three_shards_give_the_table_of_one(finished, snakemake, tmp_path):
+    """To a thousandth of every interval's half-width: other batches, other rounding."""
+    shutil.copytree(finished, tmp_path / "run", symlinks=True)
+    (tmp_path / "overlay.yaml").write_text("datasets: {demo-nsd: {shards: 3}}\n")
+    scores = "results/demo-nsd/subj01/scores/images-best.parquet"
+    done = run(snakemake, tmp_path / "run", str(tmp_path / "overlay.yaml"), "--", scores)
+    assert done.returncode == 0, done.stderr[-5000:]
+    made = sorted((tmp_path / "run/results/demo-nsd/subj01/reconstructions/best").iterdir())
+    assert {folder.name for folder in made} >= {"shard1of3", "shard2of3", "shard3of3"}
+    one, three = (pd.read_parquet(place / scores) for place in (finished, tmp_path / "run"))
+    keys = ["protocol", "metric"]
+    means = [table.dropna(subset="value").groupby(keys).value.mean() for table in (one, three)]
+    table = pd.read_csv(finished / "results/tables/image_metrics.csv")
+    table = table.query("dataset == 'demo-nsd' and method == 'best'").set_index(keys)
+    half_width = ((table.high - table.low) / 2)[means[0].index]
+    assert len(half_width) >= 5
+    assert ((means[0] - means[1]).abs() <= half_width / 1000).all()
+
+
 @pytest.fixture(scope="module")
 def compared(finished, snakemake, tmp_path_factory):
     """The same run with a folder of pictures from elsewhere: best's, and some that do not fit."""
