@@ -1,5 +1,6 @@
 """What each method hands to the generator: which predicted (or, once, true) latents per image."""
 
+import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -18,6 +19,33 @@ METHODS = {
 """The methods that come with the project, and what each shows."""
 
 FROM_BEST = ("best", "shuffled", "image_only", "text_only")
+TRAINED = ("linear", *FROM_BEST)
+"""The methods whose latents were predicted by decoders, which were trained with some seed."""
+
+
+def of_seed(name: str, seed: int) -> str:
+    """A decoder's or method's name as trained with a seed, counted from 0.
+
+    The first has the plain name, so that asking for more of them makes nothing again.
+    """
+    return f"{name}/seed{seed}" if seed else name
+
+
+def with_seeds(name: str, n_seeds: int) -> list[str]:
+    """The names of all seeds."""
+    return [of_seed(name, seed) for seed in range(n_seeds)]
+
+
+def split_seed(name: str) -> tuple[str, int]:
+    """The plain name and the seed: `cnn/seed2` is (`cnn`, 2)."""
+    plain, _, number = re.fullmatch(r"([^/]+)(/seed(\d+))?", name).groups()  # type: ignore[union-attr]
+    return plain, int(number or 0)
+
+
+def labels(kind: str, name: str) -> dict[str, str | int]:
+    """Columns that name a decoder or method in score files; a further seed has one of its own."""
+    plain, seed = split_seed(name)
+    return {kind: plain, **({"seed": seed} if seed else {})}
 
 
 def variant(method: str) -> str:

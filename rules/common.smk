@@ -7,6 +7,7 @@ from pathlib import Path
 import yaml
 
 from afterimage import datasets as dataset_readers
+from afterimage import methods
 from afterimage.configuration import check_configuration, check_keys, check_values
 from afterimage.datasets import stamps
 from afterimage.errors import InputError
@@ -34,7 +35,18 @@ TARGET_DECODERS = [
     for name in config["run"]["decoders"][target]
 ]
 METHODS = config["run"]["methods"]
+N_SEEDS = config["run"]["training_seeds"]
 EXTERNAL = config["external"]
+
+
+# After a decoder's or a method's name: trained with this further seed.
+FURTHER_SEED = "(?:/seed[1-9][0-9]*)?"
+# All that is trained and scored, every seed of it.
+TRAINED_DECODERS = [
+    [target, name]
+    for target, plain in TARGET_DECODERS
+    for name in methods.with_seeds(plain, N_SEEDS)
+]
 
 
 wildcard_constraints:
@@ -43,8 +55,8 @@ wildcard_constraints:
     area="lower|higher",
     split="train|validation|test",
     target="image|text",
-    decoder="[A-Za-z0-9_]+",
-    method="[A-Za-z0-9_]+",
+    decoder=f"[A-Za-z0-9_]+{FURTHER_SEED}",
+    method=f"[A-Za-z0-9_]+{FURTHER_SEED}",
 
 
 def every_split(path):
@@ -181,7 +193,7 @@ def parts_of(wildcards):
 
 def decoder_settings(wildcards):
     """A decoder's hyper-parameters, with those that its dataset sets otherwise."""
-    name, target = wildcards.decoder, wildcards.target
+    name, target = methods.split_seed(wildcards.decoder)[0], wildcards.target
     own = (
         settings_of(wildcards.dataset).get("decoders", {}).get(target, {}).get(name, {})
     )
@@ -198,6 +210,17 @@ def methods_of(dataset, subject):
         name
         for name in METHODS
         if name not in EXTERNAL or subject in EXTERNAL[name].get(dataset, {})
+    ]
+
+
+def scored_methods_of(dataset, subject):
+    """The same, and what decodes once more for each further training seed."""
+    return [
+        name
+        for plain in methods_of(dataset, subject)
+        for name in methods.with_seeds(
+            plain, N_SEEDS if plain in methods.TRAINED else 1
+        )
     ]
 
 

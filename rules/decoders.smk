@@ -29,7 +29,7 @@ rule train_decoder:
         code=decoder_code_of("train_decoder.py"),
         execution=execution,
         out="results/{dataset}/{subject}/decoders/{target}-{decoder}",
-        state="results/.partial/train_decoder/{dataset}-{subject}-{target}-{decoder}",
+        state=training_state,
     script:
         "../workflow_scripts/train_decoder.py"
 

@@ -96,7 +96,7 @@ if TARGET_DECODERS:
         input:
             predictions=[
                 f"results/{{dataset}}/{{subject}}/predictions/{target}-{decoder}.{{split}}.zarr"
-                for target, decoder in TARGET_DECODERS
+                for target, decoder in TRAINED_DECODERS
             ],
             latents=[
                 f"results/{{dataset}}/{{subject}}/latents/{target}/{{split}}.zarr"
@@ -111,7 +111,7 @@ if TARGET_DECODERS:
         output:
             [
                 f"results/{{dataset}}/{{subject}}/scores/latents-{target}-{decoder}.{{split}}.parquet"
-                for target, decoder in TARGET_DECODERS
+                for target, decoder in TRAINED_DECODERS
             ],
         log:
             "results/logs/score_latents/{dataset}-{subject}-{split}.log",
@@ -124,7 +124,7 @@ if TARGET_DECODERS:
             runtime=20,
         params:
             targets=list(TARGET_ARRAYS),
-            decoders=TARGET_DECODERS,
+            decoders=TRAINED_DECODERS,
             code=code_of("score_latents.py"),
         script:
             "../workflow_scripts/score_latents.py"

@@ -67,7 +67,7 @@ rule reconstruct_images:
     benchmark:
         "results/benchmarks/reconstruct_images/{dataset}-{subject}-{method}-{shard}of{n_shards}.tsv"
     wildcard_constraints:
-        method="|".join(methods.METHODS),
+        method=f"(?:{'|'.join(methods.METHODS)}){FURTHER_SEED}",
         shard="[0-9]+",
         n_shards="[0-9]+",
     conda:

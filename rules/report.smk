@@ -15,8 +15,9 @@ rule render_report:
             for method in methods_of(dataset, subject)
             for shard in shards_of(dataset, method)
         ],
-        image_scores=image_score_files(),
-        latent_scores=latent_score_files(),
+        # It shows the first seed's pictures and scores; the tables' values are of all seeds.
+        image_scores=image_score_files(methods_of),
+        latent_scores=latent_score_files(TARGET_DECODERS),
         histories=decoder_files("history.csv"),
         decoders=decoder_files("model.json"),
         weights=decoder_files("model.safetensors"),
@@ -68,8 +69,8 @@ rule write_provenance:
         made=[
             *latent_score_files(),
             *image_score_files(),
-            *decoder_files("model.safetensors"),
-            *decoder_files("model.json"),
+            *decoder_files("model.safetensors", TRAINED_DECODERS),
+            *decoder_files("model.json", TRAINED_DECODERS),
             *selections(),
         ],
         weights=network_weights(),

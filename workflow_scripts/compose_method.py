@@ -40,6 +40,7 @@ def main(
 
 if "snakemake" in globals():
     from afterimage.jobs import job_log
+    from afterimage.methods import split_seed
 
     with job_log(snakemake.log[0], snakemake.threads):
         main(
@@ -47,6 +48,6 @@ if "snakemake" in globals():
             snakemake.input.test_images,
             snakemake.input.get("selected"),
             {"image": snakemake.output.z, "text": snakemake.output.c},
-            snakemake.wildcards.method,
+            split_seed(snakemake.wildcards.method)[0],
             snakemake.params.cfg["seed"],
         )

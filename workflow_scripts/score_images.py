@@ -75,13 +75,14 @@ def _described(scores, protocols, found):
 
 if "snakemake" in globals():
     from afterimage.jobs import job_log
+    from afterimage.methods import labels
 
     with job_log(snakemake.log[0], snakemake.threads):
         main(
             reconstructions=list(snakemake.input.reconstructions),
             out=snakemake.output.scores,
             cfg=snakemake.params.cfg,
-            identity=dict(snakemake.wildcards),
+            identity={**snakemake.wildcards, **labels("method", snakemake.wildcards.method)},
             weights=snakemake.input.get("weights", []),
             trials=snakemake.input.get("trials"),
             out_remarks=snakemake.output.get("remarks"),

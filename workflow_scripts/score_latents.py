@@ -77,6 +77,7 @@ if "snakemake" in globals():
     from itertools import zip_longest
 
     from afterimage.jobs import job_log
+    from afterimage.methods import labels
 
     with job_log(snakemake.log[0], snakemake.threads):
         given, targets = snakemake.input, snakemake.params.targets
@@ -90,7 +91,7 @@ if "snakemake" in globals():
                 latents_train=given.latents_train[targets.index(target)],
                 out=snakemake.output[place],
                 target=target,
-                identity={"decoder": decoder, **snakemake.wildcards},
+                identity={**labels("decoder", decoder), **snakemake.wildcards},
                 optimal=optimal[target],
                 halves=halves[2 * place : 2 * place + 2] or None,
             )

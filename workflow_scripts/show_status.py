@@ -50,10 +50,11 @@ class Stage:
 def jobs_of(config: Mapping[str, Any], dataset: str, subject: str) -> Iterator[Job]:
     """Every job of one subject, in the order in which stages follow each other."""
     from afterimage.datasets import parts
-    from afterimage.methods import FROM_BEST
+    from afterimage.methods import FROM_BEST, TRAINED, with_seeds
 
-    settings = config["datasets"][dataset]
-    own, foreign = methods_of(config, dataset, subject)
+    settings, n_seeds = config["datasets"][dataset], config["run"].get("training_seeds", 1)
+    plain, foreign = methods_of(config, dataset, subject)
+    own = [name for m in plain for name in with_seeds(m, n_seeds if m in TRAINED else 1)]
     decoders = decoders_of(config)
     trains = bool(decoders)
     folder, name = f"{dataset}/{subject}", f"{dataset}-{subject}"
@@ -99,7 +100,8 @@ def jobs_of(config: Mapping[str, Any], dataset: str, subject: str) -> Iterator[J
         yield job("import_pictures", f"{name}-{method}", shard)
     if trains:
         yield job("score_novelty", name, "scores/novelty.parquet")
-    scored = [(t, d) for t in TARGETS for d in config["run"]["decoders"][t]]
+    named = [(t, d) for t in TARGETS for d in config["run"]["decoders"][t]]
+    scored = [(target, name) for target, d in named for name in with_seeds(d, n_seeds)]
     if scored:
         if "simulate" in settings:
             optimal = [f"optimal/{target}.test.zarr" for target in TARGETS]
@@ -113,16 +115,17 @@ def jobs_of(config: Mapping[str, Any], dataset: str, subject: str) -> Iterator[J
 
 def decoders_of(config: Mapping[str, Any]) -> list[tuple[str, str]]:
     """(target, decoder) of every decoder that is scored, or that a method needs."""
-    from afterimage.methods import FROM_BEST
+    from afterimage.methods import FROM_BEST, with_seeds
 
-    methods = set(config["run"]["methods"])
+    methods, n_seeds = set(config["run"]["methods"]), config["run"].get("training_seeds", 1)
     found = []
     for target in TARGETS:
         names = list(config["run"]["decoders"][target])
         names += ["linear"] if "linear" in methods else []
         if methods.intersection(FROM_BEST):
             names += config["selection"]["candidates"][target]
-        found += [(target, name) for name in dict.fromkeys(names)]
+        plain = dict.fromkeys(names)
+        found += [(target, name) for own in plain for name in with_seeds(own, n_seeds)]
     return found
 
 

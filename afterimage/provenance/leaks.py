@@ -19,11 +19,11 @@ ORACLE = "oracle"
 
 MIXED = re.compile(r"/raw(/|$)|(^|/)trials\.parquet$")
 TEST_RESPONSES = re.compile(r"(^|/)betas/test(/|$)|(^|/)responses/[^/]+/test\.zarr(/|$)")
-TEST_PREDICTIONS = re.compile(r"(^|/)predictions/[^/]+\.test\.zarr(/|$)")
+TEST_PREDICTIONS = re.compile(r"(^|/)predictions/.+\.test\.zarr(/|$)")
 TEST_LATENTS = re.compile(r"(^|/)latents/[^/]+/test\.zarr(/|$)")
 TEST_SET = re.compile(
     r"/test\.zarr(/|$)|\.test\.zarr(/|$)|\.test\.parquet$|(^|/)betas/test(/|$)"
-    r"|(^|/)images-[^/]*\.parquet$|(^|/)reconstructions(/|$)"
+    r"|(^|/)images-.*\.parquet$|(^|/)reconstructions(/|$)"
 )
 TRUTH = re.compile(r"(^|/)truth(/|$)")
 """What a simulated brain was made from: it knows the test set too."""

@@ -4,8 +4,15 @@ from afterimage import decoders
 
 
 def training_settings(wildcards):
-    settings = {key: value for key, value in decoder_settings(wildcards).items()}
-    return ordered({"seed": config["seed"], **settings})
+    seed = config["seed"] + methods.split_seed(wildcards.decoder)[1]
+    return ordered({"seed": seed, **decoder_settings(wildcards)})
+
+
+def training_state(wildcards):
+    """Where a killed training goes on from; a further seed's is beside the first's."""
+    name, seed = methods.split_seed(wildcards.decoder)
+    job = f"{wildcards.dataset}-{wildcards.subject}-{wildcards.target}-{name}"
+    return f"results/.partial/train_decoder/{job}{f'-seed{seed}' if seed else ''}"
 
 
 def input_responses(target, split):

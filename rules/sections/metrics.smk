@@ -20,20 +20,20 @@ def shards_for(wildcards):
     return [f"{folder}/{shard}" for shard in shards]
 
 
-def latent_score_files():
+def latent_score_files(of=TRAINED_DECODERS):
     return [
         f"results/{dataset}/{subject}/scores/latents-{target}-{decoder}.{split}.parquet"
         for dataset, subject in subjects()
-        for target, decoder in TARGET_DECODERS
+        for target, decoder in of
         for split in SPLITS
     ]
 
 
-def image_score_files():
+def image_score_files(of=scored_methods_of):
     return [
         f"results/{dataset}/{subject}/scores/images-{method}.parquet"
         for dataset, subject in subjects()
-        for method in methods_of(dataset, subject)
+        for method in of(dataset, subject)
     ]
 
 
@@ -66,7 +66,7 @@ def predicted_halves(wildcards):
     folder = f"results/{wildcards.dataset}/{wildcards.subject}/predictions"
     return [
         f"{folder}/{target}-{decoder}-{half}.test.zarr"
-        for target, decoder in TARGET_DECODERS
+        for target, decoder in TRAINED_DECODERS
         for half in ("first", "second")
     ]
 

@@ -2,26 +2,25 @@
 
 from hashlib import sha256
 
-from afterimage import methods
-
 
 def method_sources(wildcards):
     """Target -> decoder -> the array file that a method takes its latents from."""
     folder = f"results/{wildcards.dataset}/{wildcards.subject}"
-    if wildcards.method in ("mean", "oracle"):
-        split = "train" if wildcards.method == "mean" else "test"
+    method, seed = methods.split_seed(wildcards.method)
+    if method in ("mean", "oracle"):
+        split = "train" if method == "mean" else "test"
         return {
             target: {split: f"{folder}/latents/{target}/{split}.zarr"}
             for target in TARGET_ARRAYS
         }
+    names = {
+        target: candidates_of(target) if method in methods.FROM_BEST else ["linear"]
+        for target in TARGET_ARRAYS
+    }
     return {
         target: {
-            name: f"{folder}/predictions/{target}-{name}.test.zarr"
-            for name in (
-                candidates_of(target)
-                if wildcards.method in methods.FROM_BEST
-                else ["linear"]
-            )
+            name: f"{folder}/predictions/{target}-{methods.of_seed(name, seed)}.test.zarr"
+            for name in names[target]
         }
         for target in TARGET_ARRAYS
     }
@@ -33,7 +32,8 @@ def method_source_files(wildcards):
 
 
 def method_selection(wildcards):
-    if wildcards.method not in methods.FROM_BEST:
+    """The choice among decoders of the first seed, which every seed follows."""
+    if methods.split_seed(wildcards.method)[0] not in methods.FROM_BEST:
         return []
     return f"results/{wildcards.dataset}/{wildcards.subject}/selected.json"
 
@@ -48,7 +48,7 @@ def sampling_settings(wildcards):
             "n_tokens": diffusion["n_tokens"],
             "image_size": diffusion["image_size"],
             "seed": config["seed"],
-            "variant": methods.variant(wildcards.method),
+            "variant": methods.variant(methods.split_seed(wildcards.method)[0]),
         }
     )
 

@@ -1,7 +1,5 @@
 """What the page and the record may see of the config, and the files they read."""
 
-from afterimage import methods
-
 
 def report_settings():
     names = {
@@ -57,11 +55,11 @@ def for_each_subject(*names):
     ]
 
 
-def decoder_files(name):
+def decoder_files(name, of=TARGET_DECODERS):
     return [
         f"results/{dataset}/{subject}/decoders/{target}-{decoder}/{name}"
         for dataset, subject in subjects()
-        for target, decoder in TARGET_DECODERS
+        for target, decoder in of
     ]
 
 

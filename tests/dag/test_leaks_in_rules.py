@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from afterimage.errors import InputError
+from afterimage.stores import read_json
 from workflow_scripts import leak_proof, list_jobs
 
 ROOT = Path(__file__).parents[2]
@@ -59,14 +60,18 @@ def copied(tmp_path, monkeypatch) -> Path:
     return tmp_path
 
 
-def prove(folder: Path) -> None:
+def prove(folder: Path, n_seeds: int = 1) -> None:
     config = yaml.safe_load((folder / "config.yaml").read_text())
+    config["run"]["training_seeds"] = n_seeds
     list_jobs.main(str(folder / "jobs.json"), str(folder / "Snakefile"), config, TABLES)
     leak_proof.main(str(folder / "jobs.json"), str(folder / "proof.json"))
 
 
-def test_the_rules_as_they_are_hold(copied):
-    prove(copied)
+@pytest.mark.parametrize("n_seeds", [1, 2])
+def test_the_rules_as_they_are_hold(copied, n_seeds):
+    prove(copied, n_seeds)
+    methods = {entry["method"] for entry in read_json(copied / "proof.json")["methods"]}
+    assert ("best/seed1" in methods) == (n_seeds == 2)
 
 
 @pytest.mark.parametrize("name", LEAKS)

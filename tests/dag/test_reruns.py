@@ -24,6 +24,7 @@ EDITS = {
     "the number of bootstraps": setting("scoring.n_bootstrap", 100),
     "a subject more": setting(f"{MINE}.subjects", ["subj01", "subj02"]),
     "a decoder more": setting("run.decoders.text", ["linear", "cnn"]),
+    "a training seed more": setting("run.training_seeds", 2),
     "a method more": setting("run.methods", ["linear", "best", "oracle"]),
     "a protocol more": setting("scoring.protocols", ["report", "brain-diffuser", "takagi"]),
     "the diffusion batch size": setting("execution.batch_size", 3),
@@ -82,7 +83,7 @@ def documented() -> dict[str, set]:
 
 
 def rules_in(line: str) -> set:
-    return set(re.findall(r"`(\w+)(?:\((\w+)=(\w+)\))?`", line))
+    return set(re.findall(r"`(\w+)(?:\((\w+)=([\w/]+)\))?`", line))
 
 
 def ran(jobs: list[dict], like: set) -> set:

@@ -46,3 +46,14 @@ def test_variants():
     assert {m: methods.variant(m) for m in ("best", "image_only", "text_only")} == {
         "best": "both", "image_only": "image_only", "text_only": "text_only",
     }  # fmt: skip
+
+
+def test_the_first_seed_has_the_plain_name():
+    assert methods.with_seeds("cnn", 1) == ["cnn"]
+    assert methods.with_seeds("cnn", 3) == ["cnn", "cnn/seed1", "cnn/seed2"]
+    assert [methods.split_seed(name) for name in methods.with_seeds("best", 2)] == [
+        ("best", 0),
+        ("best", 1),
+    ]
+    assert methods.labels("decoder", "cnn/seed12") == {"decoder": "cnn", "seed": 12}
+    assert methods.labels("decoder", "cnn") == {"decoder": "cnn"}
