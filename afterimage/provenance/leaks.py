@@ -35,8 +35,8 @@ ELSEWHERE = "import_pictures"
 
 GENERATED = re.compile(r"(^|/)reconstructions(/|$)")
 MADE_HERE = re.compile(
-    r"(^|/)(betas/(train|validation|test)|responses/(lower|higher)|latents/(image|text)"
-    r"|predictions|decoders|methods|scores)(/|$)|(^|/)(graph\.zarr|selected\.json)$"
+    r"^results/(.+/)?(betas/(train|validation|test)|responses/(lower|higher)|latents/(image|text)"
+    r"|predictions|decoders|methods|scores|graph\.zarr|selected\.json)(/|$)"
 )
 """Files that some job must have made from others: without it the proof would have a hole."""
 

@@ -233,6 +233,25 @@ def test_raw_files_of_any_place_are_mixed_sources_and_no_hole():
     assert prove(jobs)["holds"]
 
 
+def test_files_from_outside_the_results_are_no_hole_whatever_their_folder_is_called():
+    model = "/home/me/scores/resources/demo_diffusion/unet/diffusion_pytorch_model.safetensors"
+    assert prove(with_input(study(), "reconstruct-best", model))["holds"]
+
+
+@pytest.mark.parametrize(
+    ("path", "reason"),
+    [
+        (f"{ME}/predictions/image-gcn/seed1.test.zarr", "belongs to the test set"),
+        (f"{ME}/scores/images-best/seed1.parquet", "belongs to the test set"),
+    ],
+)
+def test_what_a_further_seed_makes_of_the_test_set_belongs_to_it(path, reason):
+    jobs = with_input(study(), "select", path)
+    jobs["seed"] = Job("some_rule", {}, [RAW], [path])
+    violation = prove(jobs)["training"]["violations"][0]
+    assert (violation["file"], violation["reason"]) == (path, reason)
+
+
 def test_files_in_a_folder_that_a_job_makes_come_from_that_job():
     jobs = with_input(study(), "graph", f"{ME}/reconstructions/mean/shard1of1/manifest.csv")
     violations = prove(jobs)["training"]["violations"]
