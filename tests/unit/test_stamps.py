@@ -96,8 +96,21 @@ def test_a_file_that_appears_is_seen(tmp_path):
     assert others["voxels"] == readers["voxels"]
 
 
+@pytest.mark.parametrize("place", [0, 1 / 3, 0.5, 0.77, 63 / 64])
+def test_a_stretch_of_a_64th_of_a_large_file_is_noticed_wherever_it_is(place, tmp_path):
+    FAMILIES["custom"][0](tmp_path)
+    path = tmp_path / "anna/responses.npy"
+    content = bytearray(2 * WHOLE_BYTES)
+    path.write_bytes(content)
+    before = stamps("custom", tmp_path)[1]["betas all"]
+    begin, length = int(place * len(content)), len(content) // 64
+    content[begin : begin + length] = b"1" * length
+    path.write_bytes(content)
+    assert stamps("custom", tmp_path)[1]["betas all"] != before
+
+
 @pytest.mark.parametrize("place", [0, WHOLE_BYTES, 2 * WHOLE_BYTES])
-def test_of_a_large_file_beginning_middle_and_end_are_read(place, tmp_path):
+def test_of_a_large_file_the_first_the_middle_and_the_last_byte_count(place, tmp_path):
     FAMILIES["custom"][0](tmp_path)
     path = tmp_path / "anna/responses.npy"
     content = bytearray(2 * WHOLE_BYTES + 1)
