@@ -1,13 +1,19 @@
 """Read one part's trials (an NSD session's) from the raw betas, for both areas, split by split.
 
 A voxel that both areas hold is read once, for all trials; each split's file takes its own rows.
-Memory is bounded by one part's voxels of both areas.
+A voxel that is the same in all training trials of a part has no data there (NSD writes zeros) and
+becomes NaN in the files of all splits: the normalisation drops and counts it. Memory is bounded by
+one part's voxels of both areas.
 """
 
 import numpy as np
 
 from afterimage.datasets import open_dataset
+from afterimage.responses import constant_voxels
 from afterimage.stores import read_table, write_arrays
+
+FEWEST_TRIALS = 3
+"""Training trials that can tell a voxel without data from one that is equal twice by chance."""
 
 
 def main(
@@ -32,6 +38,11 @@ def main(
         betas = dataset.betas(subject, part, rows, index)
     else:
         betas = np.zeros((0, len(index)), np.float32)
+    empty = np.zeros(len(index), dtype=bool)
+    training = (table["split"] == "train").to_numpy()
+    if training.sum() >= FEWEST_TRIALS:
+        empty = constant_voxels(betas[training])
+        betas[:, empty] = np.nan
     for split, out in outputs.items():
         mine = (table["split"] == split).to_numpy()
         arrays = {"trial": table["trial"].to_numpy(np.int64)[mine]}
@@ -45,6 +56,13 @@ def main(
         print(f"{part}, {split}: {mine.sum()} trials")
     for area, chosen in voxels.items():
         print(f"{area}: {len(chosen.index)} voxels")
+        lost = np.flatnonzero(empty[np.searchsorted(index, chosen.index)])
+        if len(lost):
+            first = f"{chosen.roi[lost[0]]} at {np.round(chosen.xyz[lost[0]], 1).tolist()}"
+            print(
+                f"{area}: {len(lost)} voxels without data in {part} (the same in every training "
+                f"trial), the first in {first}"
+            )
         for note in chosen.notes:
             print(f"{area}: {note}")
 

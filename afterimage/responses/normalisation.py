@@ -1,6 +1,6 @@
 """Dropping bad voxels and normalising the others, by statistics of training trials alone."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -44,6 +44,11 @@ def mean_and_std(x: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
             squares += ((x[rows] - mean) ** 2).sum(axis=0)
     std = np.sqrt(squares / max(1, n_trials))
     return mean, std, ~(np.isfinite(mean) & np.isfinite(std)) | (low >= high)
+
+
+def constant_voxels(x: np.ndarray) -> np.ndarray:
+    """Voxels (n_voxels,) bool that are the same in all of x (n_trials, n_voxels)."""
+    return (x == x[:1]).all(axis=0)
 
 
 @dataclass(frozen=True)
@@ -93,7 +98,7 @@ class Normalisation:
             parts = [mean_and_std(x[session == number]) for number in sessions]
             session_mean, session_std = (np.stack([part[i] for part in parts]) for i in (0, 1))
             bad |= np.any([part[2] for part in parts], axis=0)
-        _report_bad_voxels(bad, max_bad_voxels, what)
+        _report_bad_voxels(bad, max_bad_voxels, what, lambda: _worst_session(x, session))
         kept = ~bad
         if method == "scalar":
             # All voxels have equally many trials: the variance of the whole matrix is the mean
@@ -185,7 +190,7 @@ class Normalisation:
         )
 
 
-def _report_bad_voxels(bad: np.ndarray, most: float, what: str) -> None:
+def _report_bad_voxels(bad: np.ndarray, most: float, what: str, where: Callable[[], str]) -> None:
     if not bad.any():
         return
     line = f"{bad.sum()} of {len(bad)} voxels ({bad.mean():.1%}), first voxel {bad.argmax()},"
@@ -194,9 +199,18 @@ def _report_bad_voxels(bad: np.ndarray, most: float, what: str) -> None:
         raise InputError(
             what,
             f"at most {most:.1%} of voxels constant or not finite over training trials",
-            line.rstrip(","),
+            line.rstrip(",") + where(),
             "Look at the raw file, or raise responses.max_bad_voxels.",
         )
+
+
+def _worst_session(x: np.ndarray, session: np.ndarray) -> str:
+    """Which session has most voxels that are not finite, if there are several sessions."""
+    sessions = np.unique(session)
+    count = [(~np.isfinite(x[session == number]).all(axis=0)).sum() for number in sessions]
+    if len(sessions) < 2 or not any(count):
+        return ""
+    return f", most of them ({max(count)}) in session {sessions[int(np.argmax(count))]}"
 
 
 def fill_not_finite(x: np.ndarray, most: float, what: str) -> None:

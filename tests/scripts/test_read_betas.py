@@ -99,3 +99,31 @@ def test_a_part_without_trials_of_the_split_is_empty_but_knows_its_voxels(raw):
     assert got["higher"].shape == (0, 2)
     assert got["trial"].shape == (0,)
     assert got["higher_voxel_roi"].tolist() == ["IT", "IT"]
+
+
+def test_a_voxel_that_never_changes_in_training_has_no_data_in_any_split(raw, capsys):
+    folder, responses, table = raw
+    responses[(table["split"] == "train").to_numpy(), 4] = 0
+    np.save(folder / "raw" / "p1" / "responses.npy", responses)
+    for split in SPLITS:
+        got = read(folder, split)
+        rows = np.flatnonzero(table["split"] == split)
+        assert np.isnan(got["lower"][:, 3]).all()
+        np.testing.assert_array_equal(got["lower"][:, :3], responses[rows][:, LOWER[:3]])
+        np.testing.assert_array_equal(got["higher"], responses[rows][:, HIGHER])
+    said = capsys.readouterr().out
+    assert "lower: 1 voxels without data in all" in said
+    assert "the first in V2 at [4.0, 0.0, -1.0]" in said
+    assert "higher: 1 voxels without" not in said
+
+
+def test_what_test_trials_hold_decides_of_no_voxel(raw):
+    """A voxel that is zero in all test trials stays; one that only they would save goes."""
+    folder, responses, table = raw
+    before = read(folder, "train")
+    responses[(table["split"] == "test").to_numpy()] = 0
+    np.save(folder / "raw" / "p1" / "responses.npy", responses)
+    after = read(folder, "train")
+    for name in before:
+        np.testing.assert_array_equal(before[name], after[name])
+    assert (read(folder, "test")["lower"] == 0).all()

@@ -112,6 +112,15 @@ def test_too_many_bad_voxels_is_an_error_that_names_them():
     fit(x, most=0.2)
 
 
+def test_too_many_bad_voxels_of_one_session_are_said_to_be_its():
+    x = np.random.default_rng(0).normal(size=(30, 10)).astype(np.float32)
+    session = np.repeat([4, 5, 6], 10)
+    x[session == 5, 2:8] = np.nan
+    x[0, 9] = np.nan
+    with pytest.raises(InputError, match=r"7 of 10 voxels .*, most of them \(6\) in session 5"):
+        Normalisation.fit(x, session, "voxel", 0.5, "demo")
+
+
 def test_nothing_but_bad_voxels_is_an_error_at_any_share():
     with pytest.raises(InputError, match="7 of 7"):
         fit(np.ones((5, 7), np.float32), most=1.0)
