@@ -7,6 +7,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pandas as pd
+from PIL import Image
 from scipy.io import loadmat, savemat
 
 from tests import raw_files
@@ -25,6 +26,7 @@ HCP = f"{raw_files.NSD_ROI}/HCP_MMP1.nii.gz"
 HCP_TABLE = "nsddata/freesurfer/subj01/label/HCP_MMP1.mgz.ctab"
 STIMULI = "nsddata_stimuli/stimuli/nsd/nsd_stimuli.hdf5"
 CAPTIONS = "nsddata_stimuli/stimuli/nsd/annotations/captions_train2017.json"
+STREAMS = f"{raw_files.NSD_ROI}/streams.nii.gz"
 RESPONSES = "betas_csv/sub-01_ResponseData.h5"
 VOXELS = "betas_csv/sub-01_VoxelMetadata.csv"
 TRIALS = "betas_csv/sub-01_StimulusMetadata.csv"
@@ -103,19 +105,48 @@ def spoil_last_chunk(path: Path) -> None:
     path.write_bytes(content)
 
 
+def zero_in_place(voxels=None):
+    """Overwrite the chunks of some voxels (z, y, x) of a session, or of all, with zeros."""
+
+    def damage(path: Path) -> None:
+        with h5py.File(path) as file:
+            betas = file["betas"].id
+            infos = [betas.get_chunk_info(number) for number in range(betas.get_num_chunks())]
+        with open(path, "r+b") as stream:
+            for info in infos:
+                if voxels is None or info.chunk_offset[1:] in voxels:
+                    stream.seek(info.byte_offset)
+                    stream.write(bytes(info.size))
+
+    return damage
+
+
+def some_voxels_written(path: Path) -> None:
+    """A packed session of which only the first slice was written."""
+    with h5py.File(path, "w") as file:
+        options = {"chunks": (6, 1, 1, 1), "compression": "gzip"}
+        betas = file.create_dataset("betas", (6, 3, 4, 5), "int16", **options)
+        betas[:, 0] = raw_files.nsd_betas()[1].transpose(3, 2, 1, 0)[:, 0]
+
+
+def lost_trials(*trials):
+    """Some trials of a session as zeros, in all voxels."""
+    return lambda volume: np.where(np.isin(np.arange(raw_files.NSD_TRIALS), trials), 0, volume)
+
+
 def write_nothing(path: Path) -> None:
     """Betas of the right shape that were never written: HDF5 reads them as zeros."""
     with h5py.File(path, "w") as file:
         file.create_dataset("betas", (6, 3, 4, 5), "int16")
 
 
-def as_nifti(change):
+def as_nifti(change, session=1, **options):
     """Put a NIfTI in the place of a session's HDF5 file, and change its packed bytes."""
 
     def damage(path: Path) -> None:
         path.unlink()
         nifti = path.with_suffix(".nii.gz")
-        raw_files.write_volume(nifti, raw_files.nsd_betas()[1])
+        raw_files.write_volume(nifti, raw_files.nsd_betas()[session], **options)
         nifti.write_bytes(change(nifti.read_bytes()))
 
     return damage
@@ -142,6 +173,45 @@ def rewrite_stimuli(change):
     return damage
 
 
+def zero_picture(number: int):
+    def change(bricks: np.ndarray) -> np.ndarray:
+        bricks[number] = 0
+        return bricks
+
+    return rewrite_stimuli(change)
+
+
+def write_pictures(*numbers, **options):
+    """Write some of the pictures, and of the others nothing."""
+
+    def damage(path: Path) -> None:
+        with h5py.File(path) as file:
+            bricks = file["imgBrick"][:]
+        with h5py.File(path, "w") as file:
+            empty = file.create_dataset("imgBrick", bricks.shape, "uint8", **options)
+            for number in numbers:
+                empty[number] = bricks[number]
+
+    return damage
+
+
+def group_of_pictures(path: Path) -> None:
+    with h5py.File(path, "w") as file:
+        file.create_group("imgBrick")["0"] = raw_files.picture(0)
+
+
+def coloured_labels(path: Path) -> None:
+    colours = np.zeros(raw_files.NSD_GRID, dtype=[("R", "u1"), ("G", "u1"), ("B", "u1")])
+    raw_files.write_volume(path, colours)
+
+
+def moved_labels(shift: float = 0.0, mirror: bool = False):
+    """The streams' volume in another place, or with its x axis mirrored."""
+    return lambda path: raw_files.write_volume(
+        path, raw_files.stream_labels(), shift=shift, mirror=mirror
+    )
+
+
 def rewrite_captions(keep):
     def damage(path: Path) -> None:
         content = json.loads(path.read_text())
@@ -149,6 +219,48 @@ def rewrite_captions(keep):
         path.write_text(json.dumps(content))
 
     return damage
+
+
+def never_written_responses(path: Path) -> None:
+    with h5py.File(path, "r+") as file:
+        group = file["ResponseData"]
+        shape = group["block0_values"].shape
+        del group["block0_values"]
+        group.create_dataset("block0_values", shape, "float64")
+
+
+def turn_voxels(table: pd.DataFrame) -> pd.DataFrame:
+    """The voxels' rows from last to first."""
+    return table[::-1]
+
+
+def turn_and_number_voxels(table: pd.DataFrame) -> pd.DataFrame:
+    return table[::-1].assign(voxel_id=range(len(table)))
+
+
+def large_picture(change):
+    """A JPEG of some kilobytes, and a change of its bytes."""
+
+    def damage(path: Path) -> None:
+        pixels = np.random.default_rng(0).integers(0, 256, (200, 200, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(path, quality=95)
+        path.write_bytes(change(path.read_bytes()))
+
+    return damage
+
+
+def zeros_inside(content: bytes) -> bytes:
+    third = len(content) // 3
+    return content[:third] + bytes(third) + content[2 * third :]
+
+
+def zeros_at_the_end(content: bytes) -> bytes:
+    half = len(content) // 2
+    return content[:half] + bytes(len(content) - half)
+
+
+def one_colour(path: Path) -> None:
+    Image.new("RGB", (8, 8), (128, 128, 128)).save(path)
 
 
 def rewrite_responses(change):

@@ -62,10 +62,10 @@ def write_betas(path: Path, volume: np.ndarray, **options) -> None:
         file.create_dataset("betas", data=turned, **options)
 
 
-def write_volume(path: Path, values: np.ndarray) -> None:
-    """Write a NIfTI of 1.8 mm voxels around the origin."""
-    affine = np.diag([1.8, 1.8, 1.8, 1.0])
-    affine[:3, 3] = [-3.6, -2.7, -1.8]
+def write_volume(path: Path, values: np.ndarray, shift: float = 0.0, mirror: bool = False) -> None:
+    """Write a NIfTI of 1.8 mm voxels around the origin, or some millimetres beside it."""
+    affine = np.diag([-1.8 if mirror else 1.8, 1.8, 1.8, 1.0])
+    affine[:3, 3] = [-3.6 + shift, -2.7, -1.8]
     path.parent.mkdir(parents=True, exist_ok=True)
     nibabel.save(nibabel.Nifti1Image(values, affine, dtype=values.dtype), path)
 

@@ -21,7 +21,7 @@ from afterimage.datasets.nsd_regions import (
     label_table,
     read_regions,
     region_volume,
-    volume_grid,
+    volume_place,
 )
 from afterimage.datasets.nsd_sessions import part_of, session_of, sessions_of, subject_number
 from afterimage.datasets.regions import all_regions, area_of, unite
@@ -88,11 +88,14 @@ class NSD:
         """Number of trials in each session, from the design."""
         return int((self.design(subject).session == 1).sum())
 
-    def _grid(self, subject: str) -> tuple[int, int, int]:
+    def first_volume(self, subject: str) -> Path:
+        """The label volume that the others, and the betas, are compared with."""
         areas = list(self.settings["areas"].values())
         atlas = next(iter(areas[0]["regions"].values()))["atlas"]
-        paths = region_volume(self.root, subject, self.space, atlas, self.hemisphere)
-        return volume_grid(paths[0])
+        return region_volume(self.root, subject, self.space, atlas, self.hemisphere)[0]
+
+    def _grid(self, subject: str) -> tuple[int, int, int]:
+        return volume_place(self.first_volume(subject))[0]
 
     def trials(self, subject: str) -> "pd.DataFrame":
         """Trials from the design; `responses.tsv`, where there is one, must agree with it."""
@@ -105,15 +108,11 @@ class NSD:
     def voxels(self, subject: str, area: str) -> Voxels:
         """Voxels of an area; xyz in millimetres of the subject's functional space."""
         settings = area_of(self.settings, area)
-        regions, grid, affine = read_regions(
-            self.root, subject, self.space, self.hemisphere, settings["regions"]
-        )
-        if grid != self.grid(subject):
-            raise InputError(
-                f"{subject}: {area}", f"the grid {self.grid(subject)} of the other area", f"{grid}"
-            )
-        where = f"datasets: areas: {area} of {subject}"
-        index, roi, notes = unite(regions, where, settings.get("expected_voxels"))
+        where = self.root, subject, self.space, self.hemisphere
+        first = self.first_volume(subject)
+        regions, grid, affine = read_regions(*where, settings["regions"], first)
+        blame = f"datasets: areas: {area} of {subject}"
+        index, roi, notes = unite(regions, blame, settings.get("expected_voxels"))
         return Voxels(index, roi, coordinates(index, grid, affine), notes)
 
     def betas(self, subject: str, part: str, rows: np.ndarray, index: np.ndarray) -> np.ndarray:

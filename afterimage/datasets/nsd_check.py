@@ -3,11 +3,20 @@
 from functools import partial
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from afterimage.datasets import nsd_stimuli
 from afterimage.datasets.interface import FileCheck, look, look_at_area, size_of
 from afterimage.datasets.nsd_betas import describe_betas
 from afterimage.datasets.nsd_design import compare_with_responses, require_sessions
-from afterimage.datasets.nsd_regions import label_table, read_labels, region_volume
+from afterimage.datasets.nsd_nifti import axes
+from afterimage.datasets.nsd_regions import (
+    label_table,
+    read_labels,
+    region_volume,
+    require_same_place,
+)
+from afterimage.datasets.nsd_values import look_at_sessions
 from afterimage.datasets.regions import all_regions
 from afterimage.errors import InputError
 
@@ -30,6 +39,9 @@ def check_subject(data: "NSD", subject: str) -> list[FileCheck]:
     checks += _betas(data, subject, checks[0].status == "ok")
     if all(check.status == "ok" for check in checks if check.needed):
         checks += [look_at_area(data, subject, area) for area in data.settings["areas"]]
+        if all(check.status == "ok" for check in checks if check.needed):
+            most = data.settings.get("max_bad_voxels", 1.0)
+            checks.append(look_at_sessions(data, subject, most))
     return checks + _stimuli(data, subject, checks[0].status == "ok")
 
 
@@ -63,7 +75,8 @@ def _regions(data: "NSD", subject: str) -> list[FileCheck]:
         for path in region_volume(data.root, subject, data.space, atlas, data.hemisphere):
 
             def describe(path: "Path" = path) -> str:
-                labels, _ = read_labels(path)
+                labels, affine = read_labels(path)
+                require_same_place(path, labels.shape, affine, data.first_volume(subject))
                 return f"{size_of(path)}, {labels.shape}, labels up to {labels.max()}"
 
             checks.append(look(path, describe, "a label volume (x, y, z)", FETCH))
@@ -82,7 +95,10 @@ def _betas(data: "NSD", subject: str, design_is_well: bool) -> list[FileCheck]:
             if not design_is_well:
                 return size_of(path)
             grid, trials = data.grid(subject), data.trials_in_session(subject)
-            return f"{size_of(path)}, {describe_betas(path, trials, grid)}"
+            said = describe_betas(path, trials, grid)
+            if path.suffix != ".hdf5":
+                _require_same_axes(path, data.first_volume(subject))
+            return f"{size_of(path)}, {said}"
 
         expected = f"betas of session {session} (trials, z, y, x) int16"
         remedy = f"{FETCH}, or set n_sessions if {subject} has fewer in your copy"
@@ -90,23 +106,32 @@ def _betas(data: "NSD", subject: str, design_is_well: bool) -> list[FileCheck]:
     return checks
 
 
+def _require_same_axes(path: "Path", volume: "Path") -> None:
+    """Raise InputError if a session as NIfTI was turned or mirrored against the label volumes."""
+    found, expected = axes(path), axes(volume)
+    if found != expected:
+        raise InputError(path, f"the axes {expected} of {volume.name}", found, FETCH)
+
+
 def _stimuli(data: "NSD", subject: str, design_is_well: bool) -> list[FileCheck]:
-    ids = data.design(subject).image if design_is_well else None
-    last = 0 if ids is None else int(ids.max())
+    shown = data.trials(subject)["image_id"].unique() if design_is_well else ["0"]
+    ids = np.sort(np.asarray(shown, dtype=np.int64))
     pictures, table = data.stimuli_path, data.stimulus_table_path
+
+    def describe_table() -> str:
+        rows = len(nsd_stimuli.read_stimulus_table(table))
+        if design_is_well:
+            nsd_stimuli.compare_with_design(table, data.design(subject).shared)
+        return f"{size_of(table)}, {rows:,} images"
+
     checks = [
         look(
             pictures,
-            lambda: f"{size_of(pictures)}, {nsd_stimuli.describe_stimuli(pictures, last)}",
+            lambda: f"{size_of(pictures)}, {nsd_stimuli.describe_stimuli(pictures, ids)}",
             "imgBrick (images, height, width, 3) uint8",
             FETCH,
         ),
-        look(
-            table,
-            lambda: f"{size_of(table)}, {len(nsd_stimuli.read_stimulus_table(table)):,} images",
-            "a row per image",
-            FETCH,
-        ),
+        look(table, describe_table, "a row per image", FETCH),
     ]
     for path in nsd_stimuli.caption_paths(data.root, data.settings.get("captions")):
         size = partial(size_of, path)

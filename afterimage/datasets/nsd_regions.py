@@ -102,6 +102,8 @@ def read_labels(path: Path) -> tuple[np.ndarray, np.ndarray]:
         values = values[..., 0]
     if values.ndim != 3:
         raise InputError(path, "a volume (x, y, z)", f"shape {values.shape}")
+    if values.dtype.kind not in "iuf":
+        raise InputError(path, "whole numbers from -1 on", f"values of type {values.dtype}")
     if not np.isfinite(values).all():
         raise InputError(path, "whole numbers from -1 on", "values that are not finite")
     labels = np.rint(values).astype(np.int64)
@@ -110,19 +112,43 @@ def read_labels(path: Path) -> tuple[np.ndarray, np.ndarray]:
     return labels, np.asarray(image.affine, dtype=np.float64)
 
 
-def volume_grid(path: Path) -> tuple[int, int, int]:
-    """The grid (x, y, z) of a label volume, from its header."""
+def volume_place(path: Path) -> tuple[tuple[int, int, int], np.ndarray]:
+    """The grid (x, y, z) of a label volume and its affine (4, 4), from its header."""
     import nibabel
 
     if not path.is_file():
         raise InputError(path, "a label volume", "nothing", FETCH)
     try:
-        shape = nibabel.Nifti1Image.from_filename(path).shape
+        image = nibabel.Nifti1Image.from_filename(path)
+        shape, affine = image.shape, np.asarray(image.affine, dtype=np.float64)
     except Exception as error:  # nibabel, gzip and zlib each raise their own kinds
         raise InputError(path, "a NIfTI volume", f"{type(error).__name__}: {error}") from None
     if len(shape) < 3 or any(side != 1 for side in shape[3:]):
         raise InputError(path, "a volume (x, y, z)", f"shape {shape}")
-    return shape[0], shape[1], shape[2]
+    return (shape[0], shape[1], shape[2]), affine
+
+
+def require_same_place(path: Path, shape: tuple[int, ...], affine: np.ndarray, other: Path) -> None:
+    """Raise InputError if a volume has another grid than another one, or lies elsewhere.
+
+    Places may differ by a thousandth of a millimetre.
+    """
+    grid, place = volume_place(other)
+    hint = "Are both of the same subject and release?"
+    if shape != grid:
+        raise InputError(path, f"the grid {grid} of {other.name}", f"{shape}", hint)
+    if not np.allclose(affine, place, atol=1e-3):
+        expected, found = (_place_in_words(each) for each in (place, affine))
+        raise InputError(path, f"the place of {other.name} ({expected})", found, hint)
+
+
+def _place_in_words(affine: np.ndarray) -> str:
+    from nibabel.affines import voxel_sizes
+    from nibabel.orientations import aff2axcodes
+
+    axes = "".join(str(code or "?") for code in aff2axcodes(affine))
+    first, sides = np.round(affine[:3, 3], 2).tolist(), np.round(voxel_sizes(affine), 2).tolist()
+    return f"first voxel at {first} mm, voxels of {sides} mm, axes {axes}"
 
 
 def region_positions(labels: np.ndarray, numbers: Sequence[int] | None) -> np.ndarray:
@@ -139,30 +165,34 @@ def coordinates(index: np.ndarray, grid: tuple[int, int, int], affine: np.ndarra
 
 
 def read_regions(
-    root: Path, subject: str, space: str, hemisphere: str, regions: Mapping[str, Any]
+    root: Path,
+    subject: str,
+    space: str,
+    hemisphere: str,
+    regions: Mapping[str, Any],
+    reference: Path,
 ) -> tuple[dict[str, np.ndarray], tuple[int, int, int], np.ndarray]:
     """Positions of every region, and the grid (x, y, z) and affine that their volumes share.
+
+    Parameters
+    ----------
+    reference : the volume whose grid and place every other must have
 
     Raises
     ------
     InputError
-        if a file or label is missing, or two volumes differ in their grid
+        if a file or label is missing, or a volume differs from `reference` in grid or place
     """
+    grid, affine = volume_place(reference)
     volumes: dict[str, tuple[Path, np.ndarray]] = {}
     found: dict[str, np.ndarray] = {}
-    grid, affine, first = (0, 0, 0), np.eye(4), Path()
     for name, region in regions.items():
         atlas = region["atlas"]
         if atlas not in volumes:
             paths = region_volume(root, subject, space, atlas, hemisphere)
             read = [read_labels(path) for path in paths]
-            if not volumes:
-                grid, affine, first = read[0][0].shape, read[0][1], paths[0]
             for path, (labels, its_affine) in zip(paths, read, strict=True):
-                if labels.shape != grid or not np.allclose(its_affine, affine, atol=1e-3):
-                    raise InputError(
-                        path, f"the grid {grid} and place of {first.name}", f"{labels.shape}"
-                    )
+                require_same_place(path, labels.shape, its_affine, reference)
             volumes[atlas] = paths[0], np.maximum.reduce([labels for labels, _ in read])
         path, labels = volumes[atlas]
         chosen = region.get("labels")

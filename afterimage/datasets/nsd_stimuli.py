@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
 STIMULI = "nsddata_stimuli/stimuli/nsd"
 CAPTION_FILES = ("annotations/captions_train2017.json", "annotations/captions_val2017.json")
+LOOKED_AT = 24
+"""Images that are read to see that there is something in them."""
+
 FETCH = "Fetch it with snakemake --cores 8 download_nsd."
 FETCH_CAPTIONS = (
     "Fetch annotations_trainval2017.zip from images.cocodataset.org/annotations and unpack it in "
@@ -55,6 +58,27 @@ def read_stimulus_table(path: Path) -> "pd.DataFrame":
         first = table["nsdId"].iloc[0] if len(table) else "no rows"
         raise InputError(path, "nsdId 0, 1, 2, ... (counted from 0)", f"{first} first, or gaps")
     return table
+
+
+def compare_with_design(path: Path, shared: np.ndarray) -> None:
+    """Raise InputError if the table's `shared1000` marks other images than the design's shared.
+
+    Parameters
+    ----------
+    shared : 73K ids from 0; a table without the column is not compared
+    """
+    import pandas as pd
+
+    table = pd.read_csv(path, usecols=lambda name: name == "shared1000")
+    if "shared1000" not in table:
+        return
+    marked = np.flatnonzero(table["shared1000"].astype(str).str.lower().isin(["true", "1"]))
+    if not np.array_equal(marked, np.sort(shared)):
+        own, theirs = np.setdiff1d(marked, shared), np.setdiff1d(shared, marked)
+        found = f"{len(own)} others, such as {own[0]}" if len(own) else f"no {theirs[0]}"
+        raise InputError(
+            path, "shared1000 for the images that nsd_expdesign.mat shares", found, FETCH
+        )
 
 
 def read_captions(paths: Sequence[Path], table: "pd.DataFrame") -> dict[int, list[str]]:
@@ -103,25 +127,66 @@ def _read_coco(path: Path) -> dict[int, list[str]]:
     return found
 
 
-def describe_stimuli(path: Path, last: int) -> str:
-    """Shape and type of `nsd_stimuli.hdf5`, after reading one pixel of the image `last`."""
+def describe_stimuli(path: Path, ids: np.ndarray) -> str:
+    """Shape and type of `nsd_stimuli.hdf5`, after reading some of the images that are wanted.
+
+    Parameters
+    ----------
+    ids : ascending 73K ids from 0
+
+    Raises
+    ------
+    InputError
+        if one of them is not in the file, or one of those read is a single colour
+    """
     with _open(path) as file:
-        bricks = _checked(path, file, last)
-        try:
-            bricks[last, 0, 0]
-        except (OSError, RuntimeError) as error:
-            raise InputError(path, "readable images", str(error).splitlines()[0], FETCH) from None
-        return f"{bricks.shape} {bricks.dtype}"
+        bricks = _checked(path, file, int(ids[-1]))
+        _require_written(path, bricks, ids)
+        chosen = np.linspace(0, len(ids) - 1, min(LOOKED_AT, len(ids))).astype(int)
+        for nsd_id in ids[chosen].tolist():
+            _read(path, bricks, nsd_id)
+        return f"{bricks.shape} {bricks.dtype}, {len(chosen)} of {len(ids):,} images looked at"
 
 
 def read_stimulus(path: Path, nsd_id: int) -> np.ndarray:
     """The picture (height, width, 3) uint8 with a 0-based 73K id."""
     with _open(path) as file:
-        bricks = _checked(path, file, nsd_id)
-        try:
-            return bricks[nsd_id]
-        except (OSError, RuntimeError) as error:
-            raise InputError(path, "readable images", str(error).splitlines()[0], FETCH) from None
+        return _read(path, _checked(path, file, nsd_id), nsd_id)
+
+
+def _read(path: Path, bricks, nsd_id: int) -> np.ndarray:
+    try:
+        picture = bricks[nsd_id]
+    except (OSError, RuntimeError) as error:
+        raise InputError(path, "readable images", str(error).splitlines()[0], FETCH) from None
+    # HDF5 gives zeros for what was never written, and so does a download that broke off.
+    if (picture == picture[0, 0, 0]).all():
+        raise InputError(path, f"a photograph as image {nsd_id}", "one grey all over", FETCH)
+    return picture
+
+
+def _require_written(path: Path, bricks, ids: np.ndarray) -> None:
+    """Raise InputError unless every chunk of some images is in the file."""
+    if not bricks.chunks:
+        if bricks.id.get_storage_size() < bricks.nbytes:
+            raise InputError(path, "images", "nothing: they were never written", FETCH)
+        return
+    sides = np.asarray(bricks.chunks)
+    per_axis = -(-np.asarray(bricks.shape) // sides)
+    if bricks.id.get_num_chunks() == per_axis.prod():
+        return
+    written = np.zeros(per_axis[0], dtype=np.int64)
+
+    def note(chunk) -> None:
+        written[chunk.chunk_offset[0] // sides[0]] += 1
+
+    bricks.id.chunk_iter(note)
+    whole = written[ids // sides[0]] == per_axis[1:].prod()
+    if not whole.all():
+        found = (
+            f"nothing for {(~whole).sum():,} of {len(ids):,}, the first of them {ids[~whole][0]}"
+        )
+        raise InputError(path, "every image that is shown", found, FETCH)
 
 
 def _open(path: Path):
@@ -136,9 +201,12 @@ def _open(path: Path):
 
 
 def _checked(path: Path, file, last: int):
+    import h5py
+
     bricks = file.get("imgBrick")
-    if bricks is None:
-        raise InputError(path, "a dataset 'imgBrick'", f"only {', '.join(file)}")
+    if not isinstance(bricks, h5py.Dataset):
+        kind = "a group of that name" if bricks is not None else f"only {', '.join(file)}"
+        raise InputError(path, "a dataset 'imgBrick'", kind, FETCH)
     if bricks.ndim != 4 or bricks.shape[-1] != 3 or bricks.dtype != np.uint8:
         raise InputError(
             path, "imgBrick (images, height, width, 3) uint8", f"{bricks.shape} {bricks.dtype}"

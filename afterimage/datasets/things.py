@@ -12,6 +12,8 @@ from afterimage.datasets.pictures import read_picture
 from afterimage.datasets.regions import all_regions, area_of, unite
 from afterimage.datasets.things_betas import read_responses
 from afterimage.datasets.things_tables import (
+    CEILING,
+    COORDINATES,
     concept_of,
     concept_text,
     locate,
@@ -26,8 +28,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 TEXTS = ("definition", "concept", "concept_definition")
-COORDINATES = ("voxel_x", "voxel_y", "voxel_z")
-CEILING = "nc_testset"
 
 
 class Things:

@@ -62,16 +62,44 @@ def read_responses(
     return responses
 
 
-def describe_responses(path: Path, shape: tuple[int, int]) -> str:
-    """Shape and type of the responses, after reading a value of the last voxel."""
+def describe_responses(
+    path: Path, shape: tuple[int, int], voxel_id: np.ndarray | None = None
+) -> str:
+    """Shape and type of the responses, after reading a value of the last voxel.
+
+    Parameters
+    ----------
+    voxel_id : (voxels,) of VoxelMetadata; the file's own, where it has them, must be the same
+
+    Raises
+    ------
+    InputError
+        if the file is broken, has no block of floats of that shape, or other voxels' rows
+    """
     with _open(path) as file:
         block = _block(path, file, shape)
         try:
             block[shape[0] - 1, shape[1] - 1]
+            _compare_voxels(path, block, shape[0], voxel_id)
         except (OSError, RuntimeError) as error:
             said = str(error).splitlines()[0]
             raise InputError(path, "readable responses", said, FETCH) from None
         return f"{block.shape} {block.dtype} in {block.name}"
+
+
+def _compare_voxels(path: Path, block, n_voxels: int, voxel_id: np.ndarray | None) -> None:
+    """The frame's first column is `voxel_id`: a block of whole numbers beside that of floats."""
+    if voxel_id is None:
+        return
+    values = [item for name, item in block.parent.items() if name.endswith("_values")]
+    for item in values:
+        if getattr(item, "shape", ()) == (n_voxels, 1) and item.dtype.kind in "iu":
+            own = item[:, 0]
+            if not np.array_equal(own, voxel_id):
+                row = int(np.argmax(own != voxel_id))
+                expected = f"voxel_id {voxel_id[row]} in row {row} as in VoxelMetadata.csv"
+                hint = "Fetch and unpack betas_csv.zip again: the two belong together."
+                raise InputError(path, expected, f"{own[row]}", hint)
 
 
 def _open(path: Path):

@@ -3,9 +3,12 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from afterimage.datasets.interface import FileCheck, look, look_at_area, look_at_values, size_of
 from afterimage.datasets.pictures import look_at_pictures
 from afterimage.datasets.things_betas import describe_responses
+from afterimage.datasets.things_tables import CEILING
 from afterimage.errors import InputError
 
 if TYPE_CHECKING:
@@ -19,6 +22,12 @@ PICTURES = (
     "Accept the terms of THINGS at https://osf.io/jum2f, fetch images_THINGS.zip with the password "
     "shown there, and unpack it so that {root}/object_images/<concept>/ holds the pictures"
 )
+SAMPLED_VOXELS = 300
+FEWEST_VOXELS = 100
+FEWEST_IMAGES = 10
+LEAST_AGREEMENT = 0.3
+"""Rank correlation with the released ceilings below which the rows are other voxels'."""
+
 CONCEPTS = "Fetch things_concepts.tsv from https://osf.io/jum2f into {root}"
 
 
@@ -47,6 +56,7 @@ def check_subject(data: "Things", subject: str) -> list[FileCheck]:
     if all(check.status == "ok" for check in checks):
         most = data.settings.get("max_bad_voxels", 1.0)
         checks += [look_at_values(data, subject, area, most) for area in data.settings["areas"]]
+        checks.append(_ceilings(data, subject))
     checks.append(_concepts(data, subject, checks[0].status == "ok"))
     checks.append(_pictures(data, subject, checks[0].status == "ok"))
     return checks
@@ -63,12 +73,66 @@ def _responses(data: "Things", subject: str, remedy: str) -> FileCheck:
 
     def describe() -> str:
         try:
-            shape = len(data.voxel_table(subject)), len(data.stimuli(subject))
+            table = data.voxel_table(subject)
+            shape = len(table), len(data.stimuli(subject))
         except InputError:
             return f"{size_of(path)}, not compared with its tables"
-        return f"{size_of(path)}, {describe_responses(path, shape)}"
+        numbers = table["voxel_id"].to_numpy() if "voxel_id" in table else None
+        return f"{size_of(path)}, {describe_responses(path, shape, numbers)}"
 
     return look(path, describe, "responses (voxels, trials) of floats", remedy)
+
+
+def _ceilings(data: "Things", subject: str) -> FileCheck:
+    """Whether rows of responses are those of the voxels: the released noise ceilings tell.
+
+    They come from the test trials' repeats, as those computed here: their ranks agree unless the
+    rows are in another order. Nothing is selected by it.
+    """
+    name, expected = f"{subject}: rows of responses", "noise ceilings of the released order"
+    table, trials = data.voxel_table(subject), data.trials(subject)
+    ceiling = table[CEILING].to_numpy(np.float64) if CEILING in table else np.zeros(0)
+    known = np.flatnonzero(np.isfinite(ceiling))
+    repeats = [
+        rows.to_numpy()
+        for _, rows in trials[trials["official"] == "test"].groupby("image_id")["row"]
+    ]
+    fewest = min(map(len, repeats))
+    if len(known) < FEWEST_VOXELS or fewest < 2 or len(repeats) < FEWEST_IMAGES:
+        return FileCheck(name, "ok", "too few to compare with the released ceilings", expected)
+    index = known[np.linspace(0, len(known) - 1, SAMPLED_VOXELS).astype(int)]
+    try:
+        rows = np.stack([each[:fewest] for each in repeats])
+        betas = data.betas(subject, "all", rows.ravel(), index).reshape(*rows.shape, len(index))
+        agreement = rank_correlation(own_ceiling(betas), ceiling[index])
+        found = f"ranks of their noise ceilings and of {CEILING} correlate at {agreement:.2f}"
+        if agreement < LEAST_AGREEMENT:
+            path = data.path(subject, "ResponseData.h5")
+            hint = "Are its rows those of VoxelMetadata.csv, in that order?"
+            raise InputError(path, f"{expected} (at least {LEAST_AGREEMENT})", found, hint)
+    except InputError as error:
+        return FileCheck(name, "bad", str(error), expected, error=error)
+    return FileCheck(name, "ok", found, expected)
+
+
+def own_ceiling(betas: np.ndarray) -> np.ndarray:
+    """Noise ceiling in percent (n_voxels,) of repeats' means; betas (images, repeats, voxels).
+
+    As THINGS-fMRI defines nc_testset: the variance of images beyond that of repeats.
+    """
+    betas = betas.astype(np.float64)
+    noise = betas.var(axis=1, ddof=1).mean(axis=0) / betas.shape[1]
+    signal = np.maximum(betas.mean(axis=1).var(axis=0, ddof=1) - noise, 0)
+    with np.errstate(invalid="ignore"):
+        return 100 * signal / (signal + noise)
+
+
+def rank_correlation(a: np.ndarray, b: np.ndarray) -> float:
+    """Spearman's correlation over what is finite in both."""
+    from scipy.stats import spearmanr
+
+    both = np.isfinite(a) & np.isfinite(b)
+    return float(np.nan_to_num(spearmanr(a[both], b[both]).statistic))
 
 
 def _shown(data: "Things", subject: str) -> list[str]:
@@ -93,6 +157,7 @@ def _pictures(data: "Things", subject: str, trials_are_well: bool) -> FileCheck:
     def describe() -> str:
         if not trials_are_well:
             return "a folder"
-        return look_at_pictures([data.image_path(image_id) for image_id in _shown(data, subject)])
+        paths = [data.image_path(image_id) for image_id in _shown(data, subject)]
+        return look_at_pictures(paths, photographs=True)
 
     return look(data.images_path, describe, "every picture shown", remedy)

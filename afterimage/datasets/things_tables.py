@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 STIMULUS_COLUMNS = ("trial_type", "session", "run", "trial_id", "stimulus", "concept")
+COORDINATES = ("voxel_x", "voxel_y", "voxel_z")
+CEILING = "nc_testset"
 DEFINITION = "Definition (from WordNet, Google, or Wikipedia)"
 
 
@@ -80,6 +82,12 @@ def read_stimuli(path: Path, subject: str) -> "pd.DataFrame":
     if (named != table["concept"]).any():
         first = table[named != table["concept"]].iloc[0]
         raise InputError(path, "stimuli named after their concept", f"{first['stimulus']}")
+    sessions = table["session"].to_numpy() * 1000 + table["run"].to_numpy()
+    if (np.diff(sessions) < 0).any():
+        row = int(np.argmax(np.diff(sessions) < 0)) + 1
+        raise InputError(
+            path, "sessions and runs in the order of showing", f"a step back in row {row}"
+        )
     is_test = table["trial_type"] == "test"
     both = sorted(set(table["stimulus"][is_test]) & set(table["stimulus"][~is_test]))
     if both:
@@ -101,7 +109,7 @@ def read_voxels(path: Path, columns: Sequence[str], extra: Sequence[str]) -> "pd
     ------
     InputError
         if a column is missing or holds anything but 0 and 1, one of `extra` holds anything but
-        numbers, or a voxel_id occurs twice
+        numbers, a voxel_id occurs twice, or the voxels are not in the brain mask's order
     """
     header = read_voxel_header(path)
     plain = {"".join(name.split()): name for name in reversed(header)}
@@ -125,7 +133,24 @@ def read_voxels(path: Path, columns: Sequence[str], extra: Sequence[str]) -> "pd
         if values.dtype.kind not in "iufb" or not np.isin(values, (0, 1)).all():
             raise InputError(path, f"0 or 1 in column {own!r}", "other values")
         chosen[name] = values.astype(bool)
+    _require_order(path, chosen)
     return chosen
+
+
+def _require_order(path: Path, table: "pd.DataFrame") -> None:
+    """Raise InputError unless the voxels come in the order of the brain mask, z fastest."""
+    if not set(COORDINATES) <= set(table.columns):
+        return
+    places = table[list(COORDINATES)].to_numpy(np.float64)
+    ascending = np.lexsort(places.T[::-1])
+    if not np.array_equal(places, places[ascending]):
+        row = int(np.argmax((places != places[ascending]).any(axis=1)))
+        raise InputError(
+            path,
+            "voxels in the brain mask's order (ascending x, then y, then z)",
+            f"another order from row {row} of the voxels on",
+            "The rows must be in the release's own order: those of ResponseData.h5.",
+        )
 
 
 def read_concepts(path: Path) -> "pd.DataFrame":

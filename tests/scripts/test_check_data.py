@@ -1,5 +1,7 @@
 """check_data: what a person sees of good and of missing raw files, on the demo's own trees too."""
 
+import h5py
+import numpy as np
 import pytest
 
 from afterimage.errors import InputError
@@ -77,6 +79,38 @@ def test_the_demos_own_trees(config, tmp_path):
     assert area_line(nsd_said, "subj01: higher").startswith("8 voxels")
     assert area_line(things_said, "sub-01: lower").startswith("24 voxels")
     assert area_line(things_said, "sub-01: higher").startswith("42 voxels")
+
+
+@pytest.fixture
+def things(config, tmp_path):
+    """The demo's THINGS, small, with enough voxels to compare."""
+    root = tmp_path / "things"
+    simulate_things.main(
+        str(root), [str(tmp_path / "sub-01.npz")],
+        SMALL | {"subjects": ["sub-01"], "train_images": 16, "test_images": 20, "sessions": 4,
+                 "runs": 2, "voxels": dict.fromkeys(REGIONS, 12)},
+    )  # fmt: skip
+    return {"things": config["demo-things"] | {"root": str(root)}}
+
+
+CHANGED_ORDERS = {
+    "from last to first": lambda rows: rows[::-1],
+    "shuffled": lambda rows: np.random.default_rng(0).permutation(rows),
+    "shifted": lambda rows: np.roll(rows, len(rows) // 3),
+}
+
+
+@pytest.mark.parametrize("order", CHANGED_ORDERS)
+def test_the_released_ceilings_tell_of_rows_in_another_order(things, order, tmp_path):
+    """The file's own voxel_id stays as it was: nothing else in the release tells."""
+    check_data.main(things, str(tmp_path / "out.txt"))
+    assert "nc_testset correlate at 1.00" in (tmp_path / "out.txt").read_text()
+    with h5py.File(tmp_path / "things/betas_csv/sub-01_ResponseData.h5", "r+") as file:
+        values = file["ResponseData"].values()
+        block = next(item for item in values if item.dtype.kind == "f" and item.ndim == 2)
+        block[...] = CHANGED_ORDERS[order](block[...])
+    with pytest.raises(InputError, match=r"ResponseData.h5: .*rows those of VoxelMetadata\.csv"):
+        check_data.main(things, str(tmp_path / "again.txt"))
 
 
 def area_line(shown: str, area: str) -> str:

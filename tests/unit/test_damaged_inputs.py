@@ -20,14 +20,17 @@ from tests.damages import (
     HCP_TABLE,
     RESPONSES,
     SESSION,
+    STIMULI,
     TRIALS,
     as_nifti,
     check,
     in_two_pieces,
+    large_picture,
     remove,
     rewrite_betas,
     rewrite_labels,
     rewrite_responses,
+    write_pictures,
 )
 
 
@@ -54,6 +57,10 @@ HARMLESS = {
     "betas as NIfTI": ("nsd", SESSION, as_nifti(lambda packed: packed)),
     "betas as NIfTI packed in pieces": ("nsd", SESSION, as_nifti(in_two_pieces)),
     "big-endian betas": ("nsd", SESSION, rewrite_betas(lambda a: a.astype(">i2"))),
+    "pictures of other subjects that were never written": (
+        "nsd", STIMULI, write_pictures(1, 4, 7, 10, 20, 29, chunks=(1, 8, 8, 3))),
+    "a picture with padding after its end": (
+        "things", "object_images/dog/dog_12s.jpg", large_picture(lambda c: c + bytes(9000))),
     "concepts with LF": (
         "things", "things_concepts.tsv",
         lambda p: p.write_bytes(p.read_bytes().replace(b"\r", b""))),

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from afterimage.errors import InputError
-from tests import damages
+from tests import damages, raw_files
 from tests.damages import (
     BEHAVIOUR,
     CAPTIONS,
@@ -14,10 +14,15 @@ from tests.damages import (
     SESSION,
     STIMULI,
     STIMULUS_TABLE,
+    STREAMS,
     as_nifti,
     change_design,
     change_table,
+    coloured_labels,
     cut_short,
+    group_of_pictures,
+    lost_trials,
+    moved_labels,
     remove,
     rename_dataset,
     replace,
@@ -25,11 +30,15 @@ from tests.damages import (
     rewrite_captions,
     rewrite_labels,
     rewrite_stimuli,
+    some_voxels_written,
     spoil_last_chunk,
     wide_volume,
     without_the_last_trial,
     write,
     write_nothing,
+    write_pictures,
+    zero_in_place,
+    zero_picture,
 )
 
 # What is broken, where, how, and what the line must say.
@@ -83,6 +92,11 @@ BROKEN = {
     "stimulus table without COCO ids": (
         "nsd", STIMULUS_TABLE, change_table(lambda t: t.drop(columns="cocoId")), "no cocoId"
     ),
+    "stimulus table that shares the images beside": (
+        "nsd", STIMULUS_TABLE,
+        change_table(lambda t: t.assign(shared1000=[str(n in (8, 21)) for n in range(34)])),
+        "shared1000 for the images that nsd_expdesign.mat shares, found 2 others, such as 8"
+    ),
     # NSD: betas
     "session missing": ("nsd", SESSION, remove, "session 2 .*found nothing.*n_sessions"),
     "session cut short": ("nsd", SESSION, cut_short, "a whole HDF5 file, found .*truncated"),
@@ -115,11 +129,47 @@ BROKEN = {
     "NIfTI session of too few bytes": (
         "nsd", SESSION, as_nifti(without_the_last_trial), "bytes unpacked, .*cut short"
     ),
+    "session zeroed in place": (
+        "nsd", SESSION, zero_in_place(), "session02.hdf5: .*betas in every trial, found zero in all"
+    ),
+    "some of a session's voxels zeroed in place": (
+        "nsd", SESSION, zero_in_place([(0, 1, 0), (2, 3, 4), (1, 1, 1)]),
+        "session02.hdf5: .*5.0% of voxels without data, found 3 of 7 .*the first at x 0, y 1, z 0"
+    ),
+    "session of one value": (
+        "nsd", SESSION, rewrite_betas(lambda a: np.full_like(a, 7)),
+        "found 7 of 7 looked at the same in every trial"
+    ),
+    "packed session of which voxels were never written": (
+        "nsd", SESSION, some_voxels_written, "5.0% of voxels without data, found 5 of 7"
+    ),
+    "last trials of a session zero": (
+        "nsd", SESSION, rewrite_betas(lost_trials(4, 5), chunks=None),
+        "betas in every trial, found zero in all 7 voxels"
+    ),
+    "session that is a copy of another": (
+        "nsd", SESSION, lambda path: raw_files.write_betas(path, raw_files.nsd_betas()[0]),
+        "session02.hdf5: expected betas of its own, found those of betas_session01.hdf5 in 7 of 7"
+    ),
+    "session that is a copy in part": (
+        "nsd", SESSION,
+        rewrite_betas(lambda a: np.where(np.arange(3)[:, None] < 2, raw_files.nsd_betas()[0], a)),
+        "betas of its own, found those of betas_session01.hdf5 in [3-6] of 7"
+    ),
+    "NIfTI session that is a copy of another": (
+        "nsd", SESSION, as_nifti(lambda packed: packed, session=0),
+        "session02.nii.gz: expected betas of its own, found those of betas_session01.hdf5"
+    ),
+    "NIfTI session that was mirrored": (
+        "nsd", SESSION, as_nifti(lambda packed: packed, mirror=True),
+        "session02.nii.gz: expected the axes RAS of HCP_MMP1.nii.gz, found LAS"
+    ),
     # NSD: regions
     "no region volume": ("nsd", HCP, remove, "a label volume.*found nothing"),
     "region volume cut short": ("nsd", HCP, cut_short, "HCP_MMP1.nii.gz: expected a NIfTI volume"),
     "region volume of another subject": (
-        "nsd", HCP, rewrite_labels(wide_volume), "shape .6, 3, 4, 6., found .6, 3, 4, 5"
+        "nsd", HCP, rewrite_labels(wide_volume),
+        "streams.nii.gz: expected the grid .6, 4, 3. of HCP_MMP1.*found .5, 4, 3."
     ),
     "region volume of two axes": (
         "nsd", HCP, rewrite_labels(lambda a: a[:, :, 0]), r"a volume \(x, y, z\), found shape"
@@ -129,6 +179,16 @@ BROKEN = {
     ),
     "region volume with NaN": (
         "nsd", HCP, rewrite_labels(lambda a: np.where(a < 0, np.nan, a)), "not finite"
+    ),
+    "region volume of colours": (
+        "nsd", HCP, coloured_labels, "whole numbers from -1 on, found values of type"
+    ),
+    "region volume in another place": (
+        "nsd", STREAMS, moved_labels(shift=1.8),
+        r"streams.nii.gz: expected the place of HCP_MMP1.nii.gz .*found first voxel at \[-1.8"
+    ),
+    "region volume mirrored": (
+        "nsd", STREAMS, moved_labels(mirror=True), "place of HCP_MMP1.nii.gz .*axes LAS"
     ),
     "region without a voxel": (
         "nsd", HCP, rewrite_labels(lambda a: np.where(a == 6, 0, a)),
@@ -151,6 +211,23 @@ BROKEN = {
     ),
     "pictures as floats": (
         "nsd", STIMULI, rewrite_stimuli(lambda a: a / 255), "uint8, found .*float64"
+    ),
+    "pictures as a group": (
+        "nsd", STIMULI, group_of_pictures, "a dataset 'imgBrick', found a group of that name"
+    ),
+    "pictures that were never written": (
+        "nsd", STIMULI, write_pictures(chunks=(1, 8, 8, 3)),
+        "every image that is shown, found nothing for 6 of 6, the first of them 1"
+    ),
+    "pictures of which some were never written": (
+        "nsd", STIMULI, write_pictures(1, 4, 7, 10, 29, chunks=(1, 4, 8, 3)),
+        "found nothing for 1 of 6, the first of them 20"
+    ),
+    "pictures in one piece that was never written": (
+        "nsd", STIMULI, write_pictures(), "nothing: they were never written"
+    ),
+    "picture zeroed in place": (
+        "nsd", STIMULI, zero_picture(20), "a photograph as image 20, found one grey all over"
     ),
     "too few pictures": ("nsd", STIMULI, rewrite_stimuli(lambda a: a[:20]), "an image 29"),
     "caption file cut short": ("nsd", CAPTIONS, cut_short,

@@ -11,14 +11,21 @@ from tests.damages import (
     VOXELS,
     change_table,
     cut_short,
+    large_picture,
     lose_the_end,
+    never_written_responses,
+    one_colour,
     remove,
     replace,
     rewrite_array,
     rewrite_responses,
     second_picture,
     set_cell,
+    turn_and_number_voxels,
+    turn_voxels,
     write,
+    zeros_at_the_end,
+    zeros_inside,
 )
 
 # What is broken, where, how, and what the line must say.
@@ -33,7 +40,15 @@ BROKEN = {
     "a voxel without values": (
         "things", RESPONSES,
         rewrite_responses(lambda a: np.where(np.arange(len(a))[:, None] == 2, np.nan, a)),
-        "at most 5.0% of voxels not finite, found 1 of [0-9] voxels not finite",
+        "at most 5.0% of voxels without data, found 1 of [0-9] voxels",
+    ),
+    "a voxel of one value": (
+        "things", RESPONSES,
+        rewrite_responses(lambda a: np.where(np.arange(len(a))[:, None] == 2, 0.5, a)),
+        "found 1 of [0-9] voxels not finite or always the same",
+    ),
+    "responses that were never written": (
+        "things", RESPONSES, never_written_responses, "found 2 of 2 voxels not finite or always"
     ),
     "responses as integers": (
         "things", RESPONSES, rewrite_responses(lambda a: a.astype(int)), "block of floats"
@@ -42,6 +57,22 @@ BROKEN = {
     "voxel table without a region": (
         "things", VOXELS, change_table(lambda t: t.rename(columns={"lFFA": "FFA"})),
         "a column 'lFFA', found did you mean",
+    ),
+    "voxel table from last to first": (
+        "things", VOXELS, change_table(turn_voxels),
+        "voxels in the brain mask's order .*another order from row 0"
+    ),
+    "voxel table from last to first, with new numbers": (
+        "things", VOXELS, change_table(turn_and_number_voxels), "voxels in the brain mask's order"
+    ),
+    "voxel table of other voxels": (
+        "things", VOXELS,
+        change_table(lambda t: t.assign(voxel_id=t["voxel_id"].astype(int) + 1)),
+        "ResponseData.h5: expected voxel_id 1 in row 0 as in VoxelMetadata.csv, found 0"
+    ),
+    "sessions from last to first": (
+        "things", TRIALS, change_table(lambda t: t.assign(session=[2, 2, 2, 1, 1])),
+        "sessions and runs in the order of showing, found a step back in row 3"
     ),
     "voxel twice": ("things", VOXELS, change_table(set_cell(3, "voxel_id", "2")), "voxel_id once"),
     "region with other values": ("things", VOXELS, change_table(set_cell(3, "V1", "2")), "0 or 1"),
@@ -97,6 +128,20 @@ BROKEN = {
         "things", "object_images/dog/dog_12s.jpg", lose_the_end,
         "readable picture, found .*truncated"
     ),
+    "THINGS picture with zeros inside": (
+        "things", "object_images/dog/dog_12s.jpg", large_picture(zeros_inside),
+        "dog_12s.jpg: expected a whole picture, found zeros inside"
+    ),
+    "THINGS picture with zeros at the end": (
+        "things", "object_images/dog/dog_12s.jpg", large_picture(zeros_at_the_end),
+        "dog_12s.jpg: expected a whole picture, found zeros inside"
+    ),
+    "THINGS picture of zeros": (
+        "things", "object_images/dog/dog_12s.jpg", write(bytes(5000)), "a readable picture"
+    ),
+    "THINGS picture of one colour": (
+        "things", "object_images/dog/dog_12s.jpg", one_colour, "a photograph, found one colour"
+    ),
     # Your own data
     "own responses transposed": (
         "custom", "anna/responses.npy", rewrite_array(lambda a: a.T),
@@ -116,7 +161,7 @@ BROKEN = {
     "own voxel without values": (
         "custom", "anna/responses.npy",
         rewrite_array(lambda a: np.where(np.arange(a.shape[1]) == 1, np.nan, a)),
-        "at most 5.0% of voxels not finite, found 1 of [0-9] voxels not finite",
+        "at most 5.0% of voxels without data, found 1 of [0-9] voxels",
     ),
     "own responses twice": (
         "custom", "anna/responses.h5", write(b""), "one file of responses"

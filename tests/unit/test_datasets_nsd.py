@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from afterimage.datasets import open_dataset, parts
-from afterimage.datasets.nsd_betas import describe_betas, read_betas
+from afterimage.datasets.nsd_betas import describe_betas, read_betas, sample_betas
 from afterimage.datasets.nsd_regions import (
     label_numbers,
     read_label_table,
@@ -148,6 +148,43 @@ def test_betas_equal_the_masked_volume_to_the_last_bit(tmp_path, storage):
     assert saturated == 0
 
 
+@pytest.mark.parametrize("storage", [*STORAGES, ".nii.gz", ".nii"])
+def test_sampled_betas_are_values_of_the_file_and_begin_with_its_first_trials(tmp_path, storage):
+    rng = np.random.default_rng(0)
+    volume = rng.integers(-3000, 3000, (5, 4, 3, 40)).astype(np.int16)
+    path = tmp_path / ("session" + (storage if storage.startswith(".") else ".hdf5"))
+    if storage in STORAGES:
+        raw_files.write_betas(path, volume, **STORAGES[storage])
+    else:
+        raw_files.write_volume(path, volume)
+    index = np.array([59, 0, 17, 18, 42])
+    found = sample_betas(path, 40, (5, 4, 3), index)
+    trials = volume.transpose(3, 2, 1, 0).reshape(40, -1)[:, index]
+    every = {9: [0, 1, 2, 18, 19, 20, 37, 38, 39], 3: [0, 1, 2], 40: range(40)}[found.shape[1]]
+    np.testing.assert_array_equal(found.T, trials[list(every)])
+
+
+def test_halves_in_different_places_are_an_error(root):
+    folder = root / raw_files.NSD_ROI
+    raw_files.write_volume(folder / "lh.HCP_MMP1.nii.gz", raw_files.hcp_labels())
+    raw_files.write_volume(folder / "rh.HCP_MMP1.nii.gz", raw_files.hcp_labels(), shift=1.8)
+    (folder / "HCP_MMP1.nii.gz").unlink()
+    data = open_dataset(raw_files.nsd_settings(root))
+    with pytest.raises(InputError, match=r"rh\.HCP_MMP1.nii.gz: .* place of lh\.HCP_MMP1"):
+        data.voxels("subj01", "lower")
+    assert any("rh.HCP_MMP1" in check.path and check.stops for check in data.check("subj01"))
+
+
+@pytest.mark.parametrize("change", [{"shift": 0.9}, {"mirror": True}])
+def test_areas_in_different_places_are_an_error(root, change):
+    path = root / raw_files.NSD_ROI / "streams.nii.gz"
+    raw_files.write_volume(path, raw_files.stream_labels(), **change)
+    data = open_dataset(raw_files.nsd_settings(root))
+    data.voxels("subj01", "lower")
+    with pytest.raises(InputError, match=r"streams.nii.gz: .* place of HCP_MMP1"):
+        data.voxels("subj01", "higher")
+
+
 @pytest.mark.parametrize("ending", [".nii.gz", ".nii"])
 def test_nifti_betas_with_trials_last_give_the_same(root, data, ending):
     settings = raw_files.nsd_settings(root)
@@ -221,6 +258,26 @@ def test_check_notices_a_session_of_which_parts_were_never_written(tmp_path):
     with h5py.File(path, "r+") as file:
         file["betas"][:] = 1
     assert "(750, 10, 10, 10) int16" in describe_betas(path, 750, (10, 10, 10))
+
+
+@pytest.mark.parametrize("storage", [{}, {"chunks": None}])
+def test_trials_that_are_zero_in_every_voxel_are_an_error(tmp_path, storage):
+    path = tmp_path / "betas_session01.hdf5"
+    volume = raw_files.nsd_betas()[0]
+    volume[..., 4:] = 0
+    raw_files.write_betas(path, volume, **storage)
+    with pytest.raises(InputError, match="zero in all 4 voxels in 2 of 6 trials"):
+        read_betas(path, 6, (5, 4, 3), np.arange(3), np.array([0, 2, 1, 7]))
+    read_betas(path, 6, (5, 4, 3), np.arange(3), np.array([0, 2, 1]))
+
+
+def test_a_black_picture_is_no_stimulus(root):
+    with h5py.File(root / "nsddata_stimuli/stimuli/nsd/nsd_stimuli.hdf5", "r+") as file:
+        file["imgBrick"][20] = 0
+    data = open_dataset(raw_files.nsd_settings(root))
+    with pytest.raises(InputError, match="a photograph as image 20"):
+        data.image("20")
+    data.image("7")
 
 
 def test_images_and_all_captions_by_zero_based_id(data):

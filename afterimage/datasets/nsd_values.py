@@ -1,0 +1,79 @@
+"""A look at some values of every session: voxels without data, and sessions that are copies."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from afterimage.datasets.interface import FileCheck
+from afterimage.datasets.nsd_betas import SAMPLED_TRIALS, sample_betas
+from afterimage.datasets.nsd_form import FETCH
+from afterimage.errors import InputError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from afterimage.datasets.nsd import NSD
+
+SAMPLED_VOXELS = 128
+FEWEST_EQUAL = 3
+"""Voxels whose first trials are equal in two sessions: so many are no chance."""
+
+
+def look_at_sessions(data: "NSD", subject: str, most: float) -> FileCheck:
+    """Read some voxels of both areas in every session and compare them.
+
+    Parameters
+    ----------
+    most : the share of voxels without data that is not yet an error
+    """
+    name, expected = f"{subject}: some voxels of every session", "values in every session"
+    try:
+        chosen = [data.voxels(subject, area).index for area in data.settings["areas"]]
+        index = np.unique(np.concatenate(chosen))
+        picked = np.linspace(0, len(index) - 1, min(SAMPLED_VOXELS, len(index))).astype(int)
+        index = index[picked]
+        seen: dict[tuple[int, bytes], Path] = {}
+        n_empty = 0
+        for session in data.sessions(subject):
+            path = data.betas_path(subject, session)
+            grid, n_trials = data.grid(subject), data.trials_in_session(subject)
+            raw = sample_betas(path, n_trials, grid, index)
+            empty = _require_values(path, raw, index, grid, most)
+            n_empty += int(empty.sum())
+            _require_no_copy(path, raw[:, :SAMPLED_TRIALS], ~empty, seen)
+    except InputError as error:
+        return FileCheck(name, "bad", str(error), expected, FETCH, error=error)
+    found = f"{len(index)} voxels looked at in each session, {n_empty} without data"
+    return FileCheck(name, "ok", found, expected)
+
+
+def _require_values(
+    path: "Path", raw: np.ndarray, index: np.ndarray, grid: tuple[int, int, int], most: float
+) -> np.ndarray:
+    """Which voxels of raw (n_voxels, n) are the same in every trial, if they are few."""
+    empty = (raw == raw[:, :1]).all(axis=1)
+    if empty.mean() > most:
+        z, y, x = np.unravel_index(index[empty.argmax()], grid[::-1])
+        found = f"{empty.sum()} of {len(empty)} looked at the same in every trial"
+        first = f"{found}, the first at x {x}, y {y}, z {z}"
+        raise InputError(path, f"at most {most:.1%} of voxels without data", first, FETCH)
+    return empty
+
+
+def _require_no_copy(
+    path: "Path",
+    first_trials: np.ndarray,
+    has_data: np.ndarray,
+    seen: dict[tuple[int, bytes], "Path"],
+) -> None:
+    """Raise InputError if some voxels begin exactly as in a session that was looked at before."""
+    equal: dict[Path, int] = {}
+    for voxel in np.flatnonzero(has_data).tolist():
+        key = voxel, first_trials[voxel].tobytes()
+        other = seen.setdefault(key, path)
+        if other != path:
+            equal[other] = equal.get(other, 0) + 1
+    for other, count in equal.items():
+        if count >= min(FEWEST_EQUAL, has_data.sum()):
+            found = f"those of {other.name} in {count} of {len(has_data)} voxels looked at"
+            raise InputError(path, "betas of its own", found, FETCH)
