@@ -5,9 +5,9 @@ import json
 from pathlib import Path
 
 import h5py
+import nibabel
 import numpy as np
 import pandas as pd
-from PIL import Image
 from scipy.io import loadmat, savemat
 
 from tests import raw_files
@@ -46,6 +46,12 @@ def lose_the_end(path: Path) -> None:
 
 def remove(path: Path) -> None:
     path.unlink()
+
+
+def folder(path: Path) -> None:
+    """A folder in the file's place."""
+    path.unlink()
+    path.mkdir()
 
 
 def replace(old: str, new: str):
@@ -163,41 +169,23 @@ def in_two_pieces(packed: bytes) -> bytes:
     return gzip.compress(content[:400]) + gzip.compress(content[400:])
 
 
-def rewrite_stimuli(change):
-    def damage(path: Path) -> None:
-        with h5py.File(path) as file:
-            bricks = file["imgBrick"][:]
-        with h5py.File(path, "w") as file:
-            file["imgBrick"] = change(bricks)
-
-    return damage
-
-
-def zero_picture(number: int):
-    def change(bricks: np.ndarray) -> np.ndarray:
-        bricks[number] = 0
-        return bricks
-
-    return rewrite_stimuli(change)
-
-
-def write_pictures(*numbers, **options):
-    """Write some of the pictures, and of the others nothing."""
-
-    def damage(path: Path) -> None:
-        with h5py.File(path) as file:
-            bricks = file["imgBrick"][:]
-        with h5py.File(path, "w") as file:
-            empty = file.create_dataset("imgBrick", bricks.shape, "uint8", **options)
-            for number in numbers:
-                empty[number] = bricks[number]
-
-    return damage
-
-
-def group_of_pictures(path: Path) -> None:
+def empty_dataset(path: Path) -> None:
     with h5py.File(path, "w") as file:
-        file.create_group("imgBrick")["0"] = raw_files.picture(0)
+        file["betas"] = h5py.Empty("int16")
+
+
+def wrong_checksum(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[-8] ^= 1
+    path.write_bytes(content)
+
+
+def lost_place(path: Path) -> None:
+    """A label volume whose affine holds NaN."""
+    image = nibabel.Nifti1Image(raw_files.hcp_labels(), None)
+    affine = np.diag([np.nan, 1.8, 1.8, 1.0])
+    image.header.set_sform(affine, 1)
+    nibabel.save(image, path)
 
 
 def coloured_labels(path: Path) -> None:
@@ -238,31 +226,6 @@ def turn_and_number_voxels(table: pd.DataFrame) -> pd.DataFrame:
     return table[::-1].assign(voxel_id=range(len(table)))
 
 
-def large_picture(change):
-    """A JPEG of some kilobytes, and a change of its bytes."""
-
-    def damage(path: Path) -> None:
-        pixels = np.random.default_rng(0).integers(0, 256, (200, 200, 3), dtype=np.uint8)
-        Image.fromarray(pixels).save(path, quality=95)
-        path.write_bytes(change(path.read_bytes()))
-
-    return damage
-
-
-def zeros_inside(content: bytes) -> bytes:
-    third = len(content) // 3
-    return content[:third] + bytes(third) + content[2 * third :]
-
-
-def zeros_at_the_end(content: bytes) -> bytes:
-    half = len(content) // 2
-    return content[:half] + bytes(len(content) - half)
-
-
-def one_colour(path: Path) -> None:
-    Image.new("RGB", (8, 8), (128, 128, 128)).save(path)
-
-
 def rewrite_responses(change):
     return lambda path: raw_files.write_responses(path, change(raw_files.things_responses()))
 
@@ -278,6 +241,11 @@ def rewrite_array(change):
     return lambda path: np.save(path, change(raw_files.custom_responses()))
 
 
+def archive(path: Path) -> None:
+    with open(path, "wb") as stream:
+        np.savez(stream, responses=raw_files.custom_responses())
+
+
 def second_picture(path: Path) -> None:
     path.with_suffix(".jpg").write_bytes(path.read_bytes())
 
@@ -286,8 +254,6 @@ def wide_volume(labels: np.ndarray) -> np.ndarray:
     return np.concatenate([labels, labels[:1]])
 
 
-def check(family: str, root: Path, out: Path) -> str:
-    shown: list[str] = []
+def check(family: str, root: Path, out: Path, show=print) -> None:
     settings = {**FAMILIES[family][1](root), "max_bad_voxels": 0.05}
-    check_data.main({"lab": settings}, str(out), show=shown.append)
-    return shown[0]
+    check_data.main({"lab": settings}, str(out), show=show)

@@ -153,6 +153,8 @@ def with_responses(path: Path, shape: tuple[int, int], use: Callable[[Any], T]) 
 
 
 def _checked(path: Path, array, shape: tuple[int, int]):
+    if not hasattr(array, "dtype"):
+        raise InputError(path, "one array", f"an archive ({type(array).__name__})", LAYOUT)
     if array.dtype.kind not in "iuf":
         raise InputError(path, "numbers", str(array.dtype), LAYOUT)
     if tuple(array.shape) != shape:

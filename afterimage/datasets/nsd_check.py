@@ -114,8 +114,10 @@ def _require_same_axes(path: "Path", volume: "Path") -> None:
 
 
 def _stimuli(data: "NSD", subject: str, design_is_well: bool) -> list[FileCheck]:
-    shown = data.trials(subject)["image_id"].unique() if design_is_well else ["0"]
-    ids = np.sort(np.asarray(shown, dtype=np.int64))
+    ids = np.array([0])
+    if design_is_well:
+        design = data.design(subject)
+        ids = np.unique(design.image[np.isin(design.session, data.sessions(subject))])
     pictures, table = data.stimuli_path, data.stimulus_table_path
 
     def describe_table() -> str:

@@ -82,6 +82,8 @@ def _load(path: str | Path) -> dict[str, np.ndarray]:
             raise InputError(path, f"an array {name}", "none")
         if content[name].dtype.kind not in "uif" or not content[name].size:
             raise InputError(path, f"{name} as numbers", f"{content[name].dtype}")
+        if not (content[name] == np.rint(content[name])).all():
+            raise InputError(path, f"whole numbers in {name}", "others", FETCH)
     return {name: np.asarray(content[name]).astype(np.int64) for name in names}
 
 
@@ -175,7 +177,7 @@ def compare_with_responses(path: str | Path, design: Design, sessions: list[int]
                 path, f"tab-separated columns {', '.join(columns)}", f"no {missing[0]}"
             )
         table = table.astype(np.int64)
-    except (ValueError, UnicodeDecodeError) as error:
+    except (ValueError, UnicodeDecodeError, OSError) as error:
         raise InputError(path, "whole numbers in tab-separated columns", str(error)) from None
     session = table["SESSION"].to_numpy()
     absent = np.setdiff1d(sessions, session)

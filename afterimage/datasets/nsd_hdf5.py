@@ -88,8 +88,11 @@ def _checked(path: Path, file, n_trials: int, grid: tuple[int, int, int]):
     import h5py
 
     betas = file.get("betas")
-    if not isinstance(betas, h5py.Dataset):
-        raise InputError(path, "a dataset 'betas'", f"only {', '.join(file) or 'an empty file'}")
+    if not isinstance(betas, h5py.Dataset) or betas.shape is None:
+        found = (
+            "one without values" if betas is not None else f"only {', '.join(file) or 'nothing'}"
+        )
+        raise InputError(path, "a dataset 'betas'", found, FETCH)
     check_form(path, betas.shape, betas.dtype, n_trials, grid[::-1], 0)
     return betas
 

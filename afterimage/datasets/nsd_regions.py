@@ -3,6 +3,7 @@
 In a volume -1 is outside the (hemisphere's) cortex, 0 is cortex without a label, 1 to N are labels.
 """
 
+import gzip
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -54,7 +55,7 @@ def read_label_table(path: Path) -> dict[str, int]:
         if not words:
             continue
         # Colour tables of FreeSurfer go on with four colour values: only the first two count.
-        if len(words) < 2 or not words[0].lstrip("-").isdigit():
+        if len(words) < 2 or not (words[0].isascii() and words[0].lstrip("-").isdigit()):
             raise InputError(path, "lines of a number and a name", repr(line))
         if words[1] in table or int(words[0]) in table.values():
             raise InputError(path, "each number and name once", repr(line))
@@ -96,6 +97,10 @@ def read_labels(path: Path) -> tuple[np.ndarray, np.ndarray]:
     try:
         image = nibabel.Nifti1Image.from_filename(path)
         values = np.asarray(image.dataobj)
+        if path.suffix == ".gz":
+            with gzip.open(path) as stream:
+                while stream.read(1 << 20):
+                    pass  # to its end, where the checksum is: nibabel stops before it
     except Exception as error:  # nibabel, gzip and zlib each raise their own kinds
         raise InputError(path, "a NIfTI volume", f"{type(error).__name__}: {error}") from None
     while values.ndim > 3 and values.shape[-1] == 1:
@@ -106,6 +111,8 @@ def read_labels(path: Path) -> tuple[np.ndarray, np.ndarray]:
         raise InputError(path, "whole numbers from -1 on", f"values of type {values.dtype}")
     if not np.isfinite(values).all():
         raise InputError(path, "whole numbers from -1 on", "values that are not finite")
+    if not np.isfinite(image.affine).all() or not np.linalg.det(image.affine):
+        raise InputError(path, "a place in millimetres (an affine)", "none that can be used", FETCH)
     labels = np.rint(values).astype(np.int64)
     if np.abs(values - labels).max() > 1e-3 or labels.min() < -1:
         raise InputError(path, "whole numbers from -1 on", "other values: is it a label volume?")
@@ -125,6 +132,8 @@ def volume_place(path: Path) -> tuple[tuple[int, int, int], np.ndarray]:
         raise InputError(path, "a NIfTI volume", f"{type(error).__name__}: {error}") from None
     if len(shape) < 3 or any(side != 1 for side in shape[3:]):
         raise InputError(path, "a volume (x, y, z)", f"shape {shape}")
+    if not np.isfinite(affine).all() or not np.linalg.det(affine):
+        raise InputError(path, "a place in millimetres (an affine)", "none that can be used", FETCH)
     return (shape[0], shape[1], shape[2]), affine
 
 

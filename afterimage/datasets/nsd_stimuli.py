@@ -94,7 +94,7 @@ def read_captions(paths: Sequence[Path], table: "pd.DataFrame") -> dict[int, lis
     """
     by_split = [(path, _read_coco(path)) for path in paths]
     captions: dict[int, list[str]] = {}
-    splits = table["cocoSplit"].astype(str).tolist()
+    splits = table["cocoSplit"].fillna("").astype(str).tolist()
     for nsd_id, (coco_id, split) in enumerate(zip(table["cocoId"].tolist(), splits, strict=True)):
         named = [found for path, found in by_split if split in path.name]
         for found in named or [found for _, found in by_split]:
@@ -120,7 +120,7 @@ def _read_coco(path: Path) -> dict[int, list[str]]:
             text = " ".join(annotation["caption"].split())
             if text:
                 found.setdefault(int(annotation["image_id"]), []).append(text)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise InputError(
             path, "COCO's caption format", f"{type(error).__name__}: {error}", FETCH_CAPTIONS
         ) from None
@@ -137,14 +137,19 @@ def describe_stimuli(path: Path, ids: np.ndarray) -> str:
     Raises
     ------
     InputError
-        if one of them is not in the file, or one of those read is a single colour
+        if one of them is not in the file, or one of those read is one colour or another's copy
     """
     with _open(path) as file:
         bricks = _checked(path, file, int(ids[-1]))
         _require_written(path, bricks, ids)
         chosen = np.linspace(0, len(ids) - 1, min(LOOKED_AT, len(ids))).astype(int)
+        seen: dict[bytes, int] = {}
         for nsd_id in ids[chosen].tolist():
-            _read(path, bricks, nsd_id)
+            other = seen.setdefault(_read(path, bricks, nsd_id).tobytes(), nsd_id)
+            if other != nsd_id:
+                raise InputError(
+                    path, f"a picture of its own as image {nsd_id}", f"{other}'s", FETCH
+                )
         return f"{bricks.shape} {bricks.dtype}, {len(chosen)} of {len(ids):,} images looked at"
 
 
@@ -207,7 +212,7 @@ def _checked(path: Path, file, last: int):
     if not isinstance(bricks, h5py.Dataset):
         kind = "a group of that name" if bricks is not None else f"only {', '.join(file)}"
         raise InputError(path, "a dataset 'imgBrick'", kind, FETCH)
-    if bricks.ndim != 4 or bricks.shape[-1] != 3 or bricks.dtype != np.uint8:
+    if bricks.ndim != 4 or bricks.shape[-1] != 3 or bricks.dtype != np.uint8 or not bricks.size:
         raise InputError(
             path, "imgBrick (images, height, width, 3) uint8", f"{bricks.shape} {bricks.dtype}"
         )

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from afterimage.datasets.interface import FileCheck
-from afterimage.datasets.nsd_betas import SAMPLED_TRIALS, sample_betas
+from afterimage.datasets.nsd_betas import SAMPLED_TRIALS, UNITS_PER_PERCENT, sample_betas
 from afterimage.datasets.nsd_form import FETCH
 from afterimage.errors import InputError
 
@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from afterimage.datasets.nsd import NSD
 
 SAMPLED_VOXELS = 128
+SMALLEST, LARGEST = 0.02, 30
+"""Percent: median size of betas below or above which they are something else. NSD's are about 1."""
+
 FEWEST_EQUAL = 3
 """Voxels whose first trials are equal in two sessions: so many are no chance."""
 
@@ -39,6 +42,7 @@ def look_at_sessions(data: "NSD", subject: str, most: float) -> FileCheck:
             grid, n_trials = data.grid(subject), data.trials_in_session(subject)
             raw = sample_betas(path, n_trials, grid, index)
             empty = _require_values(path, raw, index, grid, most)
+            _require_percent(path, raw[~empty])
             n_empty += int(empty.sum())
             _require_no_copy(path, raw[:, :SAMPLED_TRIALS], ~empty, seen)
     except InputError as error:
@@ -58,6 +62,17 @@ def _require_values(
         first = f"{found}, the first at x {x}, y {y}, z {z}"
         raise InputError(path, f"at most {most:.1%} of voxels without data", first, FETCH)
     return empty
+
+
+def _require_percent(path: "Path", raw: np.ndarray) -> None:
+    """Raise InputError if betas are of no size that percent signal change times 300 can have."""
+    if not len(raw):
+        return
+    typical = float(np.median(np.abs(raw.astype(np.float64)))) / UNITS_PER_PERCENT
+    if not SMALLEST <= typical <= LARGEST:
+        expected = f"betas of a typical size between {SMALLEST} and {LARGEST} % (stored times 300)"
+        hint = "Was the file written by something else, or its bytes swapped?"
+        raise InputError(path, expected, f"{typical:.3g} %", hint)
 
 
 def _require_no_copy(

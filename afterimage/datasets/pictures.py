@@ -27,7 +27,7 @@ def read_picture(path: str | Path) -> np.ndarray:
             return pixels
     except FileNotFoundError:
         raise InputError(path, "a picture", "nothing") from None
-    except (OSError, SyntaxError, ValueError) as error:
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise InputError(path, "a readable picture", str(error).replace("\n", " ")) from None
 
 
@@ -61,7 +61,7 @@ def look_at_picture(path: Path) -> None:
             tail = stream.read()
     except FileNotFoundError:
         raise InputError(path, "a picture", "nothing") from None
-    except (OSError, SyntaxError, ValueError) as error:
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise InputError(path, "a readable picture", str(error).replace("\n", " ")) from None
     if mode not in KEPT_MODES:
         raise InputError(path, "8 bits a channel", f"mode {mode}")

@@ -21,6 +21,7 @@ from afterimage.datasets.things_tables import (
     read_stimuli,
     read_voxel_header,
     read_voxels,
+    require_subject,
 )
 from afterimage.errors import InputError
 
@@ -75,7 +76,9 @@ class Things:
 
     def _voxel_table(self, subject: str) -> "pd.DataFrame":
         path = self.path(subject, "VoxelMetadata.csv")
-        return read_voxels(path, self.columns_wanted(), [*COORDINATES, CEILING])
+        table = read_voxels(path, self.columns_wanted(), [*COORDINATES, CEILING])
+        require_subject(path, table, subject)
+        return table
 
     def trials(self, subject: str) -> "pd.DataFrame":
         """Trials of StimulusMetadata: its trial_id is both the order and the place in the file."""

@@ -55,6 +55,15 @@ def require_whole_numbers(path: Path, table: "pd.DataFrame", columns: Sequence[s
             raise InputError(path, f"whole numbers in column {name}", str(table[name].dtype))
 
 
+def require_subject(path: Path, table: "pd.DataFrame", subject: str) -> None:
+    """Raise InputError if a table's subject_id (1, 01 or sub-01) is another subject's."""
+    found = {str(number) for number in table.get("subject_id", [])}
+    if found and {name.removeprefix("sub-").lstrip("0") for name in found} != {
+        subject.removeprefix("sub-").lstrip("0")
+    }:
+        raise InputError(path, f"rows of {subject}", f"subject_id {', '.join(sorted(found))}")
+
+
 def read_stimuli(path: Path, subject: str) -> "pd.DataFrame":
     """Trials in order: trial_type, session, run, trial_id, stimulus, concept.
 
@@ -75,9 +84,7 @@ def read_stimuli(path: Path, subject: str) -> "pd.DataFrame":
     if len(kinds) < 2:
         found = ", ".join(kinds) or "none"
         raise InputError(path, "trials of both types, train and test", f"only {found}")
-    numbers = {str(number).lstrip("0") for number in table.get("subject_id", [])}
-    if numbers and numbers != {subject.removeprefix("sub-").lstrip("0")}:
-        raise InputError(path, f"trials of {subject}", f"subject_id {', '.join(sorted(numbers))}")
+    require_subject(path, table, subject)
     named = table["stimulus"].map(concept_of)
     if (named != table["concept"]).any():
         first = table[named != table["concept"]].iloc[0]
@@ -119,7 +126,7 @@ def read_voxels(path: Path, columns: Sequence[str], extra: Sequence[str]) -> "pd
         if own is None:
             raise InputError(path, f"a column {name!r}", closest(name, header))
         spelled[name] = own
-    kept = [name for name in ("voxel_id", *extra) if name in header]
+    kept = [name for name in ("voxel_id", "subject_id", *extra) if name in header]
     used = set(spelled.values()) | set(kept)
     table = _read(path, "THINGS-fMRI's voxels", usecols=lambda name: name in used)
     if "voxel_id" in table and table["voxel_id"].duplicated().any():
@@ -142,7 +149,11 @@ def _require_order(path: Path, table: "pd.DataFrame") -> None:
     if not set(COORDINATES) <= set(table.columns):
         return
     places = table[list(COORDINATES)].to_numpy(np.float64)
+    if np.isnan(places).any():
+        raise InputError(path, "coordinates of every voxel", "an empty cell")
     ascending = np.lexsort(places.T[::-1])
+    if len(np.unique(places, axis=0)) < len(places):
+        raise InputError(path, "each voxel in a place of its own", "two in one place")
     if not np.array_equal(places, places[ascending]):
         row = int(np.argmax((places != places[ascending]).any(axis=1)))
         raise InputError(

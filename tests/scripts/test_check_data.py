@@ -81,6 +81,25 @@ def test_the_demos_own_trees(config, tmp_path):
     assert area_line(things_said, "sub-01: higher").startswith("42 voxels")
 
 
+def test_all_eight_subjects_of_nsd(config, tmp_path):
+    """Four visual areas and the ventral stream, half of each in each hemisphere."""
+    subjects = [f"subj{number:02d}" for number in range(1, 9)]
+    simulate_nsd.main(
+        str(tmp_path / "nsd"), [str(tmp_path / f"{subject}.npz") for subject in subjects],
+        SMALL | {"subjects": subjects, "images": 24, "shared_images": 4, "sessions": 2,
+                 "trials_per_session": 24,
+                 "voxels": dict.fromkeys(("V1", "V2", "V3", "V4", "ventral"), 8)},
+    )  # fmt: skip
+    nsd = config["demo-nsd"] | {"root": str(tmp_path / "nsd"), "simulate": {"sessions": 2}}
+    for hemisphere, n_voxels in (("both", 32), ("left", 16), ("right", 16)):
+        settings = nsd | {"subjects": subjects, "hemisphere": hemisphere}
+        check_data.main({"nsd": settings}, str(tmp_path / "out.txt"))
+        shown = (tmp_path / "out.txt").read_text()
+        assert shown.count("all well") == 8
+        for subject in subjects:
+            assert area_line(shown, f"{subject}: lower").startswith(f"{n_voxels} voxels")
+
+
 @pytest.fixture
 def things(config, tmp_path):
     """The demo's THINGS, small, with enough voxels to compare."""

@@ -13,6 +13,7 @@ from afterimage.errors import InputError
 from afterimage.jobs import job_log
 from afterimage.stores import write_arrays, write_json, write_table
 from tests import raw_files
+from tests.damaged_pictures import large_picture, write_pictures
 from tests.damages import (
     BEHAVIOUR,
     FAMILIES,
@@ -25,12 +26,10 @@ from tests.damages import (
     as_nifti,
     check,
     in_two_pieces,
-    large_picture,
     remove,
     rewrite_betas,
     rewrite_labels,
     rewrite_responses,
-    write_pictures,
 )
 
 

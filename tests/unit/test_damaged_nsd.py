@@ -5,6 +5,7 @@ import pytest
 
 from afterimage.errors import InputError
 from tests import damages, raw_files
+from tests.damaged_pictures import group_of_pictures, rewrite_stimuli, write_pictures, zero_picture
 from tests.damages import (
     BEHAVIOUR,
     CAPTIONS,
@@ -20,7 +21,9 @@ from tests.damages import (
     change_table,
     coloured_labels,
     cut_short,
-    group_of_pictures,
+    empty_dataset,
+    folder,
+    lost_place,
     lost_trials,
     moved_labels,
     remove,
@@ -29,16 +32,14 @@ from tests.damages import (
     rewrite_betas,
     rewrite_captions,
     rewrite_labels,
-    rewrite_stimuli,
     some_voxels_written,
     spoil_last_chunk,
     wide_volume,
     without_the_last_trial,
     write,
     write_nothing,
-    write_pictures,
+    wrong_checksum,
     zero_in_place,
-    zero_picture,
 )
 
 # What is broken, where, how, and what the line must say.
@@ -55,6 +56,10 @@ BROKEN = {
     ),
     "shared ids count from 0": (
         "nsd", DESIGN, change_design(sharedix=lambda a: a - 1), "to be sharedix, found other images"
+    ),
+    "design with fractions": (
+        "nsd", DESIGN, change_design(masterordering=lambda a: a + 0.5),
+        "whole numbers in masterordering, found others"
     ),
     "an image twice in a subject": (
         "nsd", DESIGN, change_design(subjectim=lambda a: np.where(a == 30, 5, a)), "each image once"
@@ -81,6 +86,7 @@ BROKEN = {
         change_table(lambda t: t.assign(**{"10KID": [*t["10KID"][1:], t["10KID"][0]]}), sep="\t"),
         "10KID 1 in row 0.*found 3",
     ),
+    "behaviour is a folder": ("nsd", BEHAVIOUR, folder, "columns, found .*directory"),
     "behaviour separated by commas": (
         "nsd", BEHAVIOUR, lambda path: path.write_text(path.read_text().replace("\t", ",")),
         "tab-separated columns",
@@ -98,6 +104,16 @@ BROKEN = {
         "shared1000 for the images that nsd_expdesign.mat shares, found 2 others, such as 8"
     ),
     # NSD: betas
+    "session without values": (
+        "nsd", SESSION, empty_dataset, "a dataset 'betas', found one without values"
+    ),
+    "session with its bytes swapped": (
+        "nsd", SESSION, rewrite_betas(lambda a: a.byteswap()), "of a typical size .*bytes swapped"
+    ),
+    "session in whole percent": (
+        "nsd", SESSION, rewrite_betas(lambda a: (a // 900).astype(np.int16)),
+        "betas of a typical size between 0.02 and 30 % .*found 0.0"
+    ),
     "session missing": ("nsd", SESSION, remove, "session 2 .*found nothing.*n_sessions"),
     "session cut short": ("nsd", SESSION, cut_short, "a whole HDF5 file, found .*truncated"),
     "session is a web page": ("nsd", SESSION, write(b"<html>"), "a whole HDF5 file"),
@@ -180,6 +196,10 @@ BROKEN = {
     "region volume with NaN": (
         "nsd", HCP, rewrite_labels(lambda a: np.where(a < 0, np.nan, a)), "not finite"
     ),
+    "region volume with a wrong checksum": ("nsd", HCP, wrong_checksum, "a NIfTI volume, .*CRC"),
+    "region volume that is nowhere": (
+        "nsd", HCP, lost_place, "a place in millimetres .*none that can be used"
+    ),
     "region volume of colours": (
         "nsd", HCP, coloured_labels, "whole numbers from -1 on, found values of type"
     ),
@@ -200,6 +220,9 @@ BROKEN = {
     ),
     "label table with two numbers for a name": (
         "nsd", HCP_TABLE, replace("2 MST", "2 V4"), "each number and name once"
+    ),
+    "label table with other digits": (
+        "nsd", HCP_TABLE, replace("1 V1", "\u00b9 V1"), "lines of a number and a name"
     ),
     "label table of another format": (
         "nsd", HCP_TABLE, write(b"V1,1\nV4,6\n"), "lines of a number and a name"
@@ -229,9 +252,17 @@ BROKEN = {
     "picture zeroed in place": (
         "nsd", STIMULI, zero_picture(20), "a photograph as image 20, found one grey all over"
     ),
+    "pictures without pixels": (
+        "nsd", STIMULI, rewrite_stimuli(lambda a: a[:, :0]), "width, 3.* uint8, found .34, 0"
+    ),
+    "the same picture for every image": (
+        "nsd", STIMULI, rewrite_stimuli(lambda a: np.repeat(a[:1], len(a), axis=0)),
+        "a picture of its own as image 4, found 1's"
+    ),
     "too few pictures": ("nsd", STIMULI, rewrite_stimuli(lambda a: a[:20]), "an image 29"),
     "caption file cut short": ("nsd", CAPTIONS, cut_short,
         "COCO's caption format.*images.cocodataset"),
+    "caption file of brackets": ("nsd", CAPTIONS, write(b"[" * 100_000), "COCO's caption format"),
     "an image without captions": (
         "nsd", CAPTIONS,
         rewrite_captions(lambda rows: [r for r in rows if r["image_id"] != 440]), "image 20: .*none"
@@ -247,8 +278,10 @@ def test_damage_is_said_in_one_line_before_heavy_work(name, tmp_path):
     family, file, damage, said = BROKEN[name]
     damages.FAMILIES[family][0](tmp_path / "raw")
     damage(tmp_path / "raw" / file)
+    shown: list[str] = []
     with pytest.raises(InputError, match=said) as caught:
-        damages.check(family, tmp_path / "raw", tmp_path / "out.txt")
+        damages.check(family, tmp_path / "raw", tmp_path / "out.txt", shown.append)
+    assert "that stop the work" in shown[0]  # the whole table, not the first problem alone
     assert "\n" not in str(caught.value)
     assert len(str(caught.value)) < 1000
     assert not (tmp_path / "out.txt").exists()

@@ -5,16 +5,22 @@ import pytest
 
 from afterimage.errors import InputError
 from tests import damages
+from tests.damaged_pictures import (
+    far_too_large,
+    large_picture,
+    one_colour,
+    zeros_at_the_end,
+    zeros_inside,
+)
 from tests.damages import (
     RESPONSES,
     TRIALS,
     VOXELS,
+    archive,
     change_table,
     cut_short,
-    large_picture,
     lose_the_end,
     never_written_responses,
-    one_colour,
     remove,
     replace,
     rewrite_array,
@@ -24,8 +30,6 @@ from tests.damages import (
     turn_and_number_voxels,
     turn_voxels,
     write,
-    zeros_at_the_end,
-    zeros_inside,
 )
 
 # What is broken, where, how, and what the line must say.
@@ -70,6 +74,16 @@ BROKEN = {
         change_table(lambda t: t.assign(voxel_id=t["voxel_id"].astype(int) + 1)),
         "ResponseData.h5: expected voxel_id 1 in row 0 as in VoxelMetadata.csv, found 0"
     ),
+    "voxel table of another subject": (
+        "things", VOXELS, change_table(lambda t: t.assign(subject_id="02")),
+        "rows of sub-01, found subject_id 2"
+    ),
+    "two voxels in one place": (
+        "things", VOXELS, change_table(set_cell(1, "voxel_z", "33")), "two in one place"
+    ),
+    "coordinate missing": (
+        "things", VOXELS, change_table(set_cell(2, "voxel_x", "")), "coordinates of every voxel"
+    ),
     "sessions from last to first": (
         "things", TRIALS, change_table(lambda t: t.assign(session=[2, 2, 2, 1, 1])),
         "sessions and runs in the order of showing, found a step back in row 3"
@@ -102,7 +116,8 @@ BROKEN = {
         "things", VOXELS, change_table(set_cell(3, "voxel_x", "left")), "'voxel_x', found text"
     ),
     "trials of another subject": (
-        "things", TRIALS, change_table(lambda t: t.assign(subject_id=3)), "trials of sub-01"
+        "things", TRIALS, change_table(lambda t: t.assign(subject_id=3)),
+        "rows of sub-01, found .* 3"
     ),
     "picture in training and in test": (
         "things", TRIALS, change_table(set_cell(1, "trial_type", "train")), "bat1_13s.jpg in both"
@@ -142,6 +157,9 @@ BROKEN = {
     "THINGS picture of one colour": (
         "things", "object_images/dog/dog_12s.jpg", one_colour, "a photograph, found one colour"
     ),
+    "THINGS picture far too large": (
+        "things", "object_images/dog/dog_12s.jpg", far_too_large, "a readable picture, found .*bomb"
+    ),
     # Your own data
     "own responses transposed": (
         "custom", "anna/responses.npy", rewrite_array(lambda a: a.T),
@@ -153,6 +171,9 @@ BROKEN = {
     "own responses pickled": (
         "custom", "anna/responses.npy", rewrite_array(lambda a: a.astype(object)),
         "readable responses",
+    ),
+    "own responses as an archive": (
+        "custom", "anna/responses.npy", archive, "one array, found an archive"
     ),
     "own responses cut short": ("custom", "anna/responses.npy", cut_short, "readable responses"),
     "own responses as text": (
@@ -210,8 +231,10 @@ def test_damage_is_said_in_one_line_before_heavy_work(name, tmp_path):
     family, file, damage, said = BROKEN[name]
     damages.FAMILIES[family][0](tmp_path / "raw")
     damage(tmp_path / "raw" / file)
+    shown: list[str] = []
     with pytest.raises(InputError, match=said) as caught:
-        damages.check(family, tmp_path / "raw", tmp_path / "out.txt")
+        damages.check(family, tmp_path / "raw", tmp_path / "out.txt", shown.append)
+    assert "that stop the work" in shown[0]  # the whole table, not the first problem alone
     assert "\n" not in str(caught.value)
     assert len(str(caught.value)) < 1000
     assert not (tmp_path / "out.txt").exists()

@@ -8,6 +8,7 @@ import pytest
 
 from afterimage.datasets import open_dataset, parts
 from afterimage.datasets.nsd_betas import describe_betas, read_betas, sample_betas
+from afterimage.datasets.nsd_files import needed_objects
 from afterimage.datasets.nsd_regions import (
     label_numbers,
     read_label_table,
@@ -77,6 +78,41 @@ def test_voxels_are_those_of_the_labels_wherever_they_are(root, hemisphere, pref
     assert voxels.index.tolist() == [x + 5 * (y + 4 * z) for _, x, y, z in expected]
     millimetres = np.array([place for _, *place in expected]) * 1.8 + [-3.6, -2.7, -1.8]
     np.testing.assert_allclose(voxels.xyz, millimetres, atol=1e-5)
+
+
+ATLASES = {  # labels by number from 1, as the release's tables have them
+    "floc-faces": "OFA FFA-1 FFA-2 mTL-faces aTL-faces",
+    "floc-places": "OPA PPA RSC",
+    "floc-bodies": "EBA FBA-1 FBA-2 mTL-bodies",
+    "prf-visualrois": "V1v V1d V2v V2d V3v V3d hV4",
+    "streams": "early midventral midlateral midparietal ventral lateral parietal",
+    "nsdgeneral": "nsdgeneral",
+}
+
+
+@pytest.mark.parametrize("hemisphere", ["both", "left", "right"])
+@pytest.mark.parametrize("atlas", ATLASES)
+def test_regions_of_any_atlas_by_name_left_right_or_both(root, atlas, hemisphere):
+    """Drawn atlases have their table in the subject's folder alone; 0 and -1 are never chosen."""
+    names = ATLASES[atlas].split()
+    rng = np.random.default_rng(0)
+    labels = rng.integers(-1, len(names) + 1, raw_files.NSD_GRID).astype(float)
+    labels[0, 0, 0] = labels[4, 0, 0] = len(names)
+    left = np.broadcast_to(np.arange(5)[:, None, None] < 2, labels.shape)
+    for prefix, mine in (("", left | ~left), ("lh.", left), ("rh.", ~left)):
+        path = root / raw_files.NSD_ROI / f"{prefix}{atlas}.nii.gz"
+        raw_files.write_volume(path, np.where(mine, labels, -1.0))
+    lines = "".join(f"{number} {name}\n" for number, name in enumerate(["Unknown", *names]))
+    (root / f"nsddata/freesurfer/subj01/label/{atlas}.mgz.ctab").write_text(lines)
+    settings = raw_files.nsd_settings(root) | {"hemisphere": hemisphere}
+    settings["areas"]["lower"] = {"regions": {"R": {"atlas": atlas, "labels": names[-1:]}}}
+    found = open_dataset(settings).voxels("subj01", "lower").index
+    chosen = labels == len(names)
+    chosen &= {"both": left | ~left, "left": left, "right": ~left}[hemisphere]
+    assert found.tolist() == np.flatnonzero(chosen.transpose(2, 1, 0)).tolist()
+    wanted = {key for keys in needed_objects(settings) for key in keys}
+    side = {"both": "", "left": "lh.", "right": "rh."}[hemisphere]
+    assert f"{raw_files.NSD_ROI}/{side}{atlas}.nii.gz" in wanted
 
 
 def test_both_hemispheres_from_two_halves(root):

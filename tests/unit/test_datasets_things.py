@@ -170,5 +170,5 @@ def test_real_concepts_are_joined_where_the_word_differs(real_data, tmp_path):
 
 
 def test_trials_of_another_subject_are_refused(root):
-    with pytest.raises(InputError, match="trials of sub-02"):
+    with pytest.raises(InputError, match="rows of sub-02, found subject_id 1"):
         read_stimuli(root / "betas_csv/sub-01_StimulusMetadata.csv", "sub-02")
