@@ -12,8 +12,8 @@ from afterimage.datasets import open_dataset
 from afterimage.responses import constant_voxels
 from afterimage.stores import read_table, write_arrays
 
-FEWEST_TRIALS = 3
-"""Training trials that can tell a voxel without data from one that is equal twice by chance."""
+FEWEST_TRIALS = 2
+"""Of one training trial every voxel is "the same in all of them"."""
 
 
 def main(

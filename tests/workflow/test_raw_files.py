@@ -12,7 +12,7 @@ import yaml
 
 from afterimage.stores import read_arrays
 from tests import raw_files
-from tests.damages import BEHAVIOUR, SESSION
+from tests.damages import BEHAVIOUR, SESSION, zero_in_place
 
 ROOT = Path(__file__).parents[2]
 TARGETS = [f"results/mine/subj01/responses/{area}/train.zarr" for area in ("lower", "higher")]
@@ -109,3 +109,23 @@ def test_a_setting_that_the_check_sees_reaches_what_reads_it_in_the_same_run(stu
 def test_a_datasets_own_responses_reach_their_rule_and_no_other(study):
     study.entry["responses"] = {"normalise": "scalar"}
     assert study.ran() == {"extract_responses": 1}
+
+
+def test_a_voxel_that_one_session_lost_is_dropped_from_all_with_a_count(study):
+    study.entry["responses"] = {"normalise": "voxel", "max_bad_voxels": 0.5}
+    study.ran()
+    zero_in_place([(0, 1, 0)])(study.raw / SESSION)
+    assert study.ran() == {"check_data": 1, "read_betas": 1, "extract_responses": 1}
+    logs = study.folder / "results/logs"
+    said = (logs / "read_betas/mine-subj01-session02.log").read_text()
+    assert "lower: 1 voxels without data in session02" in said
+    said = (logs / "extract_responses/mine-subj01-train.log").read_text()
+    assert "lower area, train: dropped 1 of 3 voxels (33.3%)" in said
+    responses = read_arrays(study.folder / TARGETS[0])
+    assert responses["voxel_kept"].tolist() == [False, True, True]
+    assert responses["x"].shape[1] == 2
+    study.entry["responses"]["max_bad_voxels"] = 0.1
+    done = study.run()
+    assert done.returncode != 0
+    assert "betas_session02.hdf5: expected at most 10.0% of voxels without data" in done.stderr
+    assert jobs(done) == {"check_data": 1}
