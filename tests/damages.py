@@ -246,6 +246,21 @@ def archive(path: Path) -> None:
         np.savez(stream, responses=raw_files.custom_responses())
 
 
+def empty_hdf5(path: Path) -> None:
+    path.unlink()
+    with h5py.File(path.with_suffix(".h5"), "w") as file:
+        file["responses"] = h5py.Empty("f4")
+
+
+def many_voxels_of_lost_trials(path: Path) -> None:
+    """40 voxels in each of two regions; the last of five trials are zeros."""
+    rows = [f"{number},{int(number < 40)},{int(number >= 40)}" for number in range(80)]
+    path.write_text("\n".join(["voxel,V1,IT", *rows]) + "\n")
+    values = np.random.default_rng(0).normal(size=(5, 80)).astype(np.float32)
+    values[3:] = 0
+    np.save(path.with_name("responses.npy"), values)
+
+
 def second_picture(path: Path) -> None:
     path.with_suffix(".jpg").write_bytes(path.read_bytes())
 

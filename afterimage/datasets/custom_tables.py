@@ -135,7 +135,8 @@ def with_responses(path: Path, shape: tuple[int, int], use: Callable[[Any], T]) 
             import h5py
 
             with h5py.File(path, "r", locking=False) as file:
-                if not isinstance(file.get("responses"), h5py.Dataset):
+                found = file.get("responses")
+                if not isinstance(found, h5py.Dataset) or found.shape is None:
                     known = ", ".join(file) or "an empty file"
                     raise InputError(path, "a dataset 'responses'", known, LAYOUT)
                 return use(_checked(path, file["responses"], shape))

@@ -92,6 +92,9 @@ class Dataset(Protocol):
         ...
 
 
+ENOUGH_VOXELS = 32
+"""So many voxels are not exactly zero together in a trial that has data."""
+
 LOOKED_AT = 8
 """Trials whose values are looked at first: a voxel without data has none in any of them."""
 
@@ -141,7 +144,8 @@ def look_at_values(data: Dataset, subject: str, area: str, most: float) -> FileC
     remedy = "Look at the raw file, or raise responses.max_bad_voxels."
     try:
         trials, index = data.trials(subject), data.voxels(subject, area).index
-        chosen = trials.iloc[np.linspace(0, len(trials) - 1, LOOKED_AT).astype(int)]
+        spread = np.linspace(0, len(trials) - 1, LOOKED_AT).astype(int)
+        chosen = trials.iloc[np.unique(spread)]
         bad = _without_data(data, subject, chosen, index)
         if bad.mean() > most:
             bad = _without_data(data, subject, trials, index)
@@ -161,6 +165,12 @@ def _without_data(
     low, high = np.full(len(index), np.inf), np.full(len(index), -np.inf)
     for part, rows in trials.groupby("part")["row"]:
         betas = data.betas(subject, str(part), rows.to_numpy(np.int64), index)
+        empty = rows[~betas.any(axis=1)]
+        if len(index) >= ENOUGH_VOXELS and len(empty):
+            found = (
+                f"zero in all {len(index)} voxels in trial {trials.loc[empty.index[0], 'trial']}"
+            )
+            raise InputError(f"{subject}: responses", "values in every trial", found)
         finite = np.isfinite(betas)
         low = np.minimum(low, np.where(finite, betas, np.inf).min(axis=0))
         high = np.maximum(high, np.where(finite, betas, -np.inf).max(axis=0))

@@ -109,6 +109,10 @@ def read_labels(path: Path) -> tuple[np.ndarray, np.ndarray]:
         raise InputError(path, "a volume (x, y, z)", f"shape {values.shape}")
     if values.dtype.kind not in "iuf":
         raise InputError(path, "whole numbers from -1 on", f"values of type {values.dtype}")
+    if values.dtype.kind == "u" and values.max() == np.iinfo(values.dtype).max:
+        raise InputError(
+            path, "whole numbers from -1 on", f"{values.max()}: was -1 stored as {values.dtype}?"
+        )
     if not np.isfinite(values).all():
         raise InputError(path, "whole numbers from -1 on", "values that are not finite")
     if not np.isfinite(image.affine).all() or not np.linalg.det(image.affine):

@@ -200,6 +200,10 @@ BROKEN = {
     "region volume that is nowhere": (
         "nsd", HCP, lost_place, "a place in millimetres .*none that can be used"
     ),
+    "region volume without a sign": (
+        "nsd", HCP, rewrite_labels(lambda a: a.astype(np.int8).astype(np.uint8)),
+        "found 255: was -1 stored as uint8"
+    ),
     "region volume of colours": (
         "nsd", HCP, coloured_labels, "whole numbers from -1 on, found values of type"
     ),

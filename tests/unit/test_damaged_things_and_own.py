@@ -19,7 +19,9 @@ from tests.damages import (
     archive,
     change_table,
     cut_short,
+    empty_hdf5,
     lose_the_end,
+    many_voxels_of_lost_trials,
     never_written_responses,
     remove,
     replace,
@@ -176,6 +178,13 @@ BROKEN = {
         "custom", "anna/responses.npy", archive, "one array, found an archive"
     ),
     "own responses cut short": ("custom", "anna/responses.npy", cut_short, "readable responses"),
+    "own responses without values": (
+        "custom", "anna/responses.npy", empty_hdf5, "a dataset 'responses', found responses"
+    ),
+    "own responses that break off in zeros": (
+        "custom", "anna/voxels.csv", many_voxels_of_lost_trials,
+        "anna: responses: expected values in every trial, found zero in all 40 voxels in trial 2"
+    ),
     "own responses as text": (
         "custom", "anna/responses.npy", rewrite_array(lambda a: a.astype(str)), "expected numbers"
     ),
