@@ -8,7 +8,7 @@ import numpy as np
 from afterimage.datasets.interface import FileCheck, look, look_at_area, look_at_values, size_of
 from afterimage.datasets.pictures import look_at_pictures
 from afterimage.datasets.things_betas import describe_responses
-from afterimage.datasets.things_tables import CEILING
+from afterimage.datasets.things_tables import CEILING, is_in_mask_order
 from afterimage.errors import InputError
 
 if TYPE_CHECKING:
@@ -43,8 +43,9 @@ def check_subject(data: "Things", subject: str) -> list[FileCheck]:
         return f"{size_of(stimuli)}, trials: {counts}"
 
     def voxel_table() -> str:
-        n_voxels, n_columns = len(data.voxel_table(subject)), len(data.voxel_header(subject))
-        return f"{size_of(voxels)}, {n_voxels:,} voxels x {n_columns} columns"
+        table, n_columns = data.voxel_table(subject), len(data.voxel_header(subject))
+        order = "" if is_in_mask_order(table) else ", not in a brain mask's order (x, y, z)"
+        return f"{size_of(voxels)}, {len(table):,} voxels x {n_columns} columns{order}"
 
     checks = [
         look(stimuli, trials, "trials of training and test pictures", fetch_betas),

@@ -116,7 +116,7 @@ def read_voxels(path: Path, columns: Sequence[str], extra: Sequence[str]) -> "pd
     ------
     InputError
         if a column is missing or holds anything but 0 and 1, one of `extra` holds anything but
-        numbers, a voxel_id occurs twice, or the voxels are not in the brain mask's order
+        numbers, a voxel_id occurs twice, or a place is missing or occurs twice
     """
     header = read_voxel_header(path)
     plain = {"".join(name.split()): name for name in reversed(header)}
@@ -140,28 +140,30 @@ def read_voxels(path: Path, columns: Sequence[str], extra: Sequence[str]) -> "pd
         if values.dtype.kind not in "iufb" or not np.isin(values, (0, 1)).all():
             raise InputError(path, f"0 or 1 in column {own!r}", "other values")
         chosen[name] = values.astype(bool)
-    _require_order(path, chosen)
+    _require_places(path, chosen)
     return chosen
 
 
-def _require_order(path: Path, table: "pd.DataFrame") -> None:
-    """Raise InputError unless the voxels come in the order of the brain mask, z fastest."""
+def _require_places(path: Path, table: "pd.DataFrame") -> None:
+    """Raise InputError unless each voxel has a place of its own."""
     if not set(COORDINATES) <= set(table.columns):
         return
     places = table[list(COORDINATES)].to_numpy(np.float64)
     if np.isnan(places).any():
         raise InputError(path, "coordinates of every voxel", "an empty cell")
-    ascending = np.lexsort(places.T[::-1])
     if len(np.unique(places, axis=0)) < len(places):
         raise InputError(path, "each voxel in a place of its own", "two in one place")
-    if not np.array_equal(places, places[ascending]):
-        row = int(np.argmax((places != places[ascending]).any(axis=1)))
-        raise InputError(
-            path,
-            "voxels in the brain mask's order (ascending x, then y, then z)",
-            f"another order from row {row} of the voxels on",
-            "The rows must be in the release's own order: those of ResponseData.h5.",
-        )
+
+
+def is_in_mask_order(table: "pd.DataFrame") -> bool:
+    """Whether voxels come as a brain mask lists them, z fastest; True without coordinates.
+
+    No error: it is how masks are usually read, and the release does not promise it.
+    """
+    if not set(COORDINATES) <= set(table.columns):
+        return True
+    places = table[list(COORDINATES)].to_numpy(np.float64)
+    return np.array_equal(places, places[np.lexsort(places.T[::-1])])
 
 
 def read_concepts(path: Path) -> "pd.DataFrame":

@@ -11,7 +11,7 @@ from afterimage.datasets import open_dataset, parts
 from afterimage.datasets.things_betas import read_responses
 from afterimage.datasets.things_tables import read_stimuli, read_voxels
 from afterimage.errors import InputError
-from tests import raw_files
+from tests import damages, raw_files
 
 
 @pytest.fixture
@@ -172,3 +172,13 @@ def test_real_concepts_are_joined_where_the_word_differs(real_data, tmp_path):
 def test_trials_of_another_subject_are_refused(root):
     with pytest.raises(InputError, match="rows of sub-02, found subject_id 1"):
         read_stimuli(root / "betas_csv/sub-01_StimulusMetadata.csv", "sub-02")
+
+
+def test_voxels_in_another_order_than_a_masks_are_said_and_stop_nothing(root):
+    """The release does not promise the order; the ceilings tell whether rows are other voxels'."""
+    path = root / damages.VOXELS
+    damages.change_table(damages.turn_and_number_voxels)(path)
+    checks = open_dataset(raw_files.things_settings(root)).check("sub-01")
+    found = next(check for check in checks if "VoxelMetadata" in str(check.path))
+    assert found.status == "ok"
+    assert "not in a brain mask's order" in found.found
