@@ -19,7 +19,7 @@ checkpoint check_data:
         "../envs/analysis.yaml"
     resources:
         mem_mb=memory(2000),
-        runtime=20,
+        runtime=minutes(20),
     params:
         cfg=check_settings(),
         files=all_raw_files,
@@ -42,7 +42,7 @@ rule download_nsd:
     threads: 8
     resources:
         mem_mb=memory(2000),
-        runtime=1440,
+        runtime=minutes(1440),
     params:
         cfg=download_settings(),
         code=code_of("download_nsd.py"),
@@ -62,7 +62,7 @@ rule list_jobs:
         "../envs/analysis.yaml"
     resources:
         mem_mb=memory(1000),
-        runtime=10,
+        runtime=minutes(10),
     params:
         config=whole_config,
         compared=what_is_computed(),
@@ -93,7 +93,7 @@ rule leak_proof:
         "../envs/analysis.yaml"
     resources:
         mem_mb=memory(1000),
-        runtime=10,
+        runtime=minutes(10),
     params:
         code=code_of("leak_proof.py"),
     script:

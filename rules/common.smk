@@ -121,6 +121,14 @@ def memory(megabytes, per_input=0):
     return needed
 
 
+def minutes(usual):
+    """Resources function: the minutes that a job may take, twice as many on every retry.
+
+    A cluster ends a job that takes longer, and a retry goes on where the one before it stopped.
+    """
+    return lambda wildcards, attempt: usual * 2 ** (attempt - 1)
+
+
 def megabytes_in(path):
     """Size of a file or of a folder's files; while it is not there, Snakemake asks again later."""
     inside = [str(file) for file in Path(path).rglob("*")]

@@ -23,7 +23,7 @@ rule train_decoder:
     resources:
         gpu=gpus,
         mem_mb=memory(3000, per_input=6),
-        runtime=240,
+        runtime=minutes(240),
     params:
         cfg=training_settings,
         code=decoder_code_of("train_decoder.py"),
@@ -70,7 +70,7 @@ rule predict_latents:
     resources:
         gpu=gpus,
         mem_mb=memory(2500, per_input=3),
-        runtime=30,
+        runtime=minutes(30),
     params:
         code=decoder_code_of("predict_latents.py"),
         execution=execution,
@@ -94,7 +94,7 @@ rule select_decoder:
         "../envs/analysis.yaml"
     resources:
         mem_mb=memory(500),
-        runtime=5,
+        runtime=minutes(5),
     params:
         models=candidate_models,
         code=code_of("select_decoder.py"),

@@ -15,7 +15,7 @@ rule build_graph:
         "../envs/analysis.yaml"
     resources:
         mem_mb=memory(1000, per_input=3),
-        runtime=10,
+        runtime=minutes(10),
     params:
         cfg=graph_settings,
         code=code_of("build_graph.py"),

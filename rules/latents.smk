@@ -20,7 +20,7 @@ rule encode_images:
     resources:
         gpu=gpus,
         mem_mb=memory(6000),
-        runtime=60,
+        runtime=minutes(60),
     params:
         cfg=encoding_settings("revision", "image_size", "latent"),
         files=stamp_of("images"),
@@ -50,7 +50,7 @@ rule encode_captions:
     resources:
         gpu=gpus,
         mem_mb=memory(6000),
-        runtime=60,
+        runtime=minutes(60),
     params:
         cfg=encoding_settings("revision", "n_tokens"),
         files=stamp_of("captions"),

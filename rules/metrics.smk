@@ -18,7 +18,7 @@ rule fetch_weights:
         "../envs/torch.yaml"
     resources:
         mem_mb=memory(2000),
-        runtime=30,
+        runtime=minutes(30),
     params:
         cfg=weights_settings,
         code=code_of("fetch_weights.py"),
@@ -50,7 +50,7 @@ rule estimate_optimal:
     resources:
         gpu=gpus,
         mem_mb=memory(4000),
-        runtime=60,
+        runtime=minutes(60),
     params:
         cfg=optimal_settings,
         code=code_of("estimate_optimal.py"),
@@ -80,7 +80,7 @@ rule score_novelty:
     resources:
         gpu=lambda wildcards: gpus(wildcards) if novelty_weights() else 0,
         mem_mb=memory(3000, per_input=4),
-        runtime=20,
+        runtime=minutes(20),
     params:
         cfg=novelty_settings,
         code=code_of("score_novelty.py"),
@@ -121,7 +121,7 @@ if TARGET_DECODERS:
             "../envs/analysis.yaml"
         resources:
             mem_mb=memory(1500, per_input=3),
-            runtime=20,
+            runtime=minutes(20),
         params:
             targets=list(TARGET_ARRAYS),
             decoders=TRAINED_DECODERS,
@@ -150,7 +150,7 @@ rule score_images:
     resources:
         gpu=gpus,
         mem_mb=memory(6000),
-        runtime=60,
+        runtime=minutes(60),
     params:
         cfg=image_score_settings,
         files=stamp_of("images"),
@@ -193,7 +193,7 @@ rule tabulate:
         "../envs/analysis.yaml"
     resources:
         mem_mb=memory(2000),
-        runtime=20,
+        runtime=minutes(20),
     params:
         cfg=table_settings(),
         code=code_of("tabulate.py"),

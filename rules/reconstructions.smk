@@ -18,7 +18,7 @@ rule compose_method:
         "../envs/analysis.yaml"
     resources:
         mem_mb=memory(1000, per_input=2),
-        runtime=10,
+        runtime=minutes(10),
     params:
         cfg={"seed": config["seed"]},
         sources=method_sources,
@@ -43,7 +43,7 @@ rule import_pictures:
         "../envs/analysis.yaml"
     resources:
         mem_mb=memory(1000),
-        runtime=10,
+        runtime=minutes(10),
     params:
         folder=external_folder,
         stamp=external_stamp,
@@ -76,7 +76,7 @@ rule reconstruct_images:
     resources:
         gpu=gpus,
         mem_mb=memory(12000),
-        runtime=240,
+        runtime=minutes(240),
     params:
         cfg=sampling_settings,
         code=code_of("reconstruct_images.py"),

@@ -49,7 +49,7 @@ rule render_report:
     threads: config["execution"]["threads"]
     resources:
         mem_mb=memory(4000),
-        runtime=30,
+        runtime=minutes(30),
     params:
         cfg=report_settings(),
         results=lambda wildcards, output: str(Path(output[0]).parents[1]),
@@ -90,7 +90,7 @@ rule write_provenance:
         "../envs/torch.yaml"
     resources:
         mem_mb=memory(1000),
-        runtime=60,
+        runtime=minutes(60),
     params:
         config=whole_config,
         compared=what_is_computed(),

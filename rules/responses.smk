@@ -16,7 +16,7 @@ rule index_trials:
         "../envs/analysis.yaml"
     resources:
         mem_mb=memory(1500),
-        runtime=10,
+        runtime=minutes(10),
     params:
         cfg=index_settings,
         files=stamp_of("trials"),
@@ -41,7 +41,7 @@ rule read_betas:
         "../envs/analysis.yaml"
     resources:
         mem_mb=memory(2000),
-        runtime=30,
+        runtime=minutes(30),
     params:
         cfg=reading_settings,
         files=stamp_of("trials", "voxels", "betas"),
@@ -67,7 +67,7 @@ rule extract_responses:
         "../envs/analysis.yaml"
     resources:
         mem_mb=memory(1500, per_input=3),
-        runtime=30,
+        runtime=minutes(30),
     params:
         cfg=response_settings,
         code=code_of("extract_responses.py"),

@@ -16,7 +16,7 @@ rule simulate_nsd:
         "../envs/analysis.yaml"
     resources:
         mem_mb=memory(1500),
-        runtime=20,
+        runtime=minutes(20),
     params:
         cfg=simulation_settings,
         code=code_of("simulate_nsd.py"),
@@ -39,7 +39,7 @@ rule simulate_things:
         "../envs/analysis.yaml"
     resources:
         mem_mb=memory(1500),
-        runtime=20,
+        runtime=minutes(20),
     params:
         cfg=simulation_settings,
         code=code_of("simulate_things.py"),
