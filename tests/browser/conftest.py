@@ -8,6 +8,7 @@ import pytest
 
 from tests.browser.opened import Opened, render
 from tests.made_run import MadeRun
+from tests.required import missing
 
 CHROMIUM = Path(os.environ.get("AFTERIMAGE_CHROMIUM", "/usr/bin/chromium"))
 
@@ -17,8 +18,13 @@ def pytest_collection_modifyitems(items) -> None:
     for item in items:
         if here in Path(item.fspath).parents:
             item.add_marker(pytest.mark.browser)
-            if not CHROMIUM.exists():
-                item.add_marker(pytest.mark.skip(reason=f"no browser at {CHROMIUM}"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def chromium() -> None:
+    """Said before a page is made for it."""
+    if not CHROMIUM.exists():
+        missing(f"no browser at {CHROMIUM}")
 
 
 @pytest.fixture(scope="session")

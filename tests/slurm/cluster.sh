@@ -171,6 +171,8 @@ end_jobs() {
 
 stop() {
   local name pid
+  # What was never started here is somebody else's.
+  [ -d "$FOLDER/state" ] || return 0
   [ -s "$FOLDER/slurmctld.pid" ] && end_jobs
   for name in slurmd slurmctld slurmdbd mariadbd munged; do
     [ -s "$FOLDER/$name.pid" ] || continue

@@ -5,18 +5,20 @@ from pathlib import Path
 
 import pytest
 
+from tests.required import missing
+
 SCRIPT = Path(__file__).with_name("cluster.sh")
 CANNOT = 75
 
 
 @pytest.fixture(scope="session")
 def cluster(tmp_path_factory):
-    """Start slurmctld, slurmd, slurmdbd and munge on loopback; skip, with the reason, if not."""
+    """Start slurmctld, slurmd, slurmdbd and munge on loopback; say so, with the reason, if not."""
     folder = tmp_path_factory.mktemp("cluster")
     done = subprocess.run([SCRIPT, "start", folder], capture_output=True, text=True)
     try:
         if done.returncode == CANNOT:
-            pytest.skip(f"no SLURM: {done.stderr.strip()}")
+            missing(f"no SLURM: {done.stderr.strip()}")
         assert done.returncode == 0, done.stderr + _logs(folder)
         yield folder
     finally:

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.required import missing
+
 ROOT = Path(__file__).parents[2]
 TARGET = "results/demo-nsd/subj01/responses/lower/test.zarr"
 
@@ -19,7 +21,7 @@ def disk(tmp_path):
     folder = tmp_path / "disk"
     folder.mkdir()
     if os.geteuid() != 0 or mount(folder, "-t", "tmpfs", "-o", "size=3m", "none"):
-        pytest.skip("mounting a small disk needs root")
+        missing("mounting a small disk needs root")
     yield folder
     subprocess.run(["umount", "--lazy", folder], check=True)
 
