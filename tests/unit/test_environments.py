@@ -46,7 +46,7 @@ def rules() -> dict[str, tuple[Path, Path]]:
     """Rule -> its script and its environment."""
     found = {}
     for file in sorted((ROOT / "rules").glob("*.smk")):
-        for text in re.split(r"^ *rule ", file.read_text(), flags=re.MULTILINE)[1:]:
+        for text in re.split(r"^ *(?:rule|checkpoint) ", file.read_text(), flags=re.MULTILINE)[1:]:
             script, environment = (
                 ROOT / re.search(rf'"\.\./({folder}/\w+\.\w+)"', text)[1]
                 for folder in ("workflow_scripts", "envs")
