@@ -15,6 +15,14 @@ from afterimage.errors import InputError
 T = TypeVar("T")
 Each = Callable[..., Iterable[Any]]
 """`map`, or a function like it that works on several items at a time."""
+# How torch begins what CUDA, its driver and cuDNN say
+LOST = (
+    "CUDA error: ",
+    "CUDA driver error: ",
+    "CUDA unknown error",
+    "cuDNN error: ",
+    "No CUDA GPUs are available",
+)
 
 _job = ""
 """What a bar on the terminal calls the job: its rule and its log's name."""
@@ -24,12 +32,13 @@ _job = ""
 def job_log(log: str | Path, threads: int = 1) -> Iterator[None]:
     """Send a job's output to its log; on failure say why in one line on the terminal too.
 
-    An InputError ends the job with its own line and no traceback. Anything else is a defect:
-    the traceback goes to the log and its last line to the terminal.
+    An InputError ends the job with its own line and no traceback. A GPU that no longer answers is
+    said to be that. Anything else is a defect: the traceback goes to the log and its last line to
+    the terminal.
     """
     global _job
     _limit_threads(threads)
-    terminal = sys.stderr
+    before, terminal = sys.stdout, sys.stderr
     _job = f"{Path(log).parent.name} {Path(log).stem}, "
     Path(log).parent.mkdir(parents=True, exist_ok=True)
     with open(log, "w", buffering=1) as stream:
@@ -42,11 +51,31 @@ def job_log(log: str | Path, threads: int = 1) -> Iterator[None]:
             raise SystemExit(1) from None
         except Exception as error:
             traceback.print_exc(file=stream)
-            print(f"ERROR {type(error).__name__}: {error} (see {log})", file=terminal)
+            said = lost_gpu(error) or f"{type(error).__name__}: {error}"
+            print(f"ERROR {said} (see {log})", file=terminal)
             raise SystemExit(1) from None
         finally:
-            sys.stdout, sys.stderr = sys.__stdout__, terminal
+            sys.stdout, sys.stderr = before, terminal
             _job = ""
+
+
+def lost_gpu(error: Exception) -> str:
+    """One line on a GPU that no longer answers, or '' for any other error.
+
+    Running out of its memory and a kernel's failed assertion are not the device's fault.
+    """
+    text = str(error)
+    lost = isinstance(error, RuntimeError) and any(sign in text for sign in LOST)
+    if not lost or "out of memory" in text or "device-side assert" in text:
+        return ""
+    return str(
+        InputError(
+            "the GPU",
+            "a device that answers",
+            text.splitlines()[0],
+            "What was finished is kept: when nvidia-smi lists the device again, run again.",
+        )
+    )
 
 
 def _limit_threads(threads: int) -> None:

@@ -37,7 +37,10 @@ CFG = {
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """A model and the predictions for IDS, with z and c in different orders."""
-    folder = tmp_path_factory.mktemp("predictions")
+    return write_predictions(tmp_path_factory.mktemp("predictions"))
+
+
+def write_predictions(folder: Path) -> Path:
     write_model(folder / "model")
     rng = np.random.default_rng(0)
     z = rng.normal(size=(len(IDS), 4, 5, 5)).astype(np.float32)

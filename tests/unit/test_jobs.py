@@ -12,6 +12,7 @@ from afterimage.errors import InputError, closest
 from afterimage.jobs import (
     choose_device,
     job_log,
+    lost_gpu,
     made_ahead,
     pool_of,
     progress,
@@ -43,6 +44,30 @@ def test_a_defect_keeps_its_traceback_in_the_log(tmp_path, capsys):
         raise ZeroDivisionError("oh")
     assert "Traceback" in (tmp_path / "a.log").read_text()
     assert capsys.readouterr().err.startswith("ERROR ZeroDivisionError: oh (see ")
+
+
+@pytest.mark.parametrize(
+    ("message", "lost"),
+    [
+        (
+            "CUDA error: unspecified launch failure\nCUDA kernel errors might be reported late.",
+            True,
+        ),
+        ("cuDNN error: CUDNN_STATUS_EXECUTION_FAILED", True),
+        ("No CUDA GPUs are available", True),
+        ("CUDA error: out of memory", False),
+        ("CUDA error: device-side assert triggered", False),
+        ("mat1 and mat2 shapes cannot be multiplied", False),
+    ],
+)
+def test_a_gpu_that_is_lost_is_told_from_other_errors(message, lost):
+    line = lost_gpu(RuntimeError(message))
+    assert bool(line) == lost
+    if lost:
+        found = message.splitlines()[0]
+        assert line.startswith(f"the GPU: expected a device that answers, found {found}. ")
+        assert "\n" not in line
+    assert lost_gpu(ValueError(message)) == ""
 
 
 def test_progress_says_where_it_is(capsys):
