@@ -29,11 +29,11 @@ test-browser: setup
 test-slurm: setup
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/slurm
 
-# SIGKILL at seeded moments, each time gone on with, until the tables are there; a full disk and a
-# read-only one. make fault-test KILLS=5
+# SIGKILL at seeded moments in jobs of every stage, each time gone on with, until the tables are
+# there; a full disk and a read-only one. make fault-test KILLS=5
 KILLS ?= 20
 fault-test: setup
-	AFTERIMAGE_KILLS=$(KILLS) OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/workflow -m faults
+	AFTERIMAGE_KILLS=$(KILLS) OMP_NUM_THREADS=1 $(BIN)/python -m pytest -s tests/workflow -m faults
 
 lint: setup
 	$(BIN)/ruff check .

@@ -1,4 +1,4 @@
-"""Killed again and again, each time gone on with: the same bytes in the end.
+"""Killed again and again, each time gone on with: the same bytes in the end, nothing made twice.
 
 AFTERIMAGE_KILLS says how often (`make fault-test KILLS=20`); five kills by default.
 """
@@ -6,106 +6,69 @@ AFTERIMAGE_KILLS says how often (`make fault-test KILLS=20`); five kills by defa
 import os
 import random
 import re
-import signal
 import subprocess
-import time
+from dataclasses import dataclass
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests import snakemake_log as log
+from tests.workflow.killing import IN_STEPS, ROOT, Kept, Run, rules_to_hit, stages
+
 KILLS = int(os.environ.get("AFTERIMAGE_KILLS", "5"))
 SEED = 0
 
 pytestmark = pytest.mark.faults
 
 
-class Run:
-    """One call of Snakemake, in a process group of its own so that all of it can be killed."""
-
-    def __init__(self, snakemake: str, folder: Path, log: Path) -> None:
-        self.log = log
-        command = [snakemake, "--snakefile", str(ROOT / "Snakefile"), "--cores", "2"]
-        command += ["--configfile", str(ROOT / "config/test.yaml")]
-        with open(log, "w") as stream:
-            self.process = subprocess.Popen(
-                command, stdout=stream, stderr=stream, cwd=folder, start_new_session=True
-            )
-
-    def jobs_left(self) -> int | None:
-        """The number of unfinished jobs, or None before Snakemake has counted them."""
-        text = self.log.read_text()
-        total = re.search(r"^total +(\d+)$", text, re.MULTILINE)
-        return (
-            int(total[1]) - len(re.findall(r"^Finished jobid", text, re.MULTILINE))
-            if total
-            else None
-        )
-
-    def running(self) -> set[str]:
-        """The rules whose jobs have begun and not finished."""
-        begun: dict[str, str] = {}
-        text = self.log.read_text()
-        for rule, job in re.findall(
-            r"^(?:local)?rule (\w+):\n(?:    .*\n)*?    jobid: (\d+)$", text, re.MULTILINE
-        ):
-            begun[job] = rule
-        for job in re.findall(r"^Finished jobid: (\d+)", text, re.MULTILINE):
-            begun.pop(job, None)
-        return set(begun.values())
-
-    def kill(self) -> None:
-        """SIGKILL to Snakemake and to every process that it started."""
-        os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait()
-        while _is_alive(self.process.pid):
-            time.sleep(0.05)
-
-
-def _is_alive(group: int) -> bool:
-    try:
-        os.killpg(group, 0)
-    except ProcessLookupError:
-        return False
-    return True
-
-
 @pytest.fixture(scope="module")
 def undisturbed(snakemake, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("undisturbed")
-    run = Run(snakemake, folder, folder / "run.log")
-    assert run.process.wait() == 0, run.log.read_text()[-5000:]
+    Run(snakemake, folder, "run.log").end()
     return folder
 
 
+@dataclass
+class Killed:
+    """A run that was killed: the rules to hit, those that each kill hit, and what was found."""
+
+    folder: Path
+    planned: list[str]
+    hit: list[set[str]]
+    kept: Kept
+    made_again: list[str]
+
+
 @pytest.fixture(scope="module")
-def killed(snakemake, tmp_path_factory, undisturbed) -> tuple[Path, list[set[str]]]:
-    """A run killed at seeded moments all along its way, and the rules that each kill hit."""
+def killed(snakemake, tmp_path_factory, undisturbed) -> Killed:
+    """Killed at seeded moments within jobs of all stages, until it is let come to its end."""
     folder = tmp_path_factory.mktemp("killed")
-    n_jobs = len(re.findall(r"^Finished jobid", (undisturbed / "run.log").read_text(), re.M))
     chance = random.Random(SEED)
-    hit = []
+    begun = log.begun((undisturbed / "run.log").read_text())
+    rules = sorted({job.rule for job in begun} - {"all"})
+    planned = rules_to_hit(rules, KILLS, chance)
+    seconds = {rule: shortest(undisturbed, rule) for rule in rules}
+    kept, hit, made_again = Kept(folder), [], []
     for kill in range(KILLS):
-        moment = int(0.97 * n_jobs * (kill + chance.random()) / KILLS)
-        run = Run(snakemake, folder, folder / f"run{kill}.log")
-        wait_until(run, n_jobs - moment)
-        time.sleep(chance.uniform(0, 3))
-        assert run.process.poll() is None, run.log.read_text()[-5000:]
-        hit.append(run.running())
-        run.kill()
+        run = Run(snakemake, folder, f"run{kill}.log")
+        left = [rule for rule in planned if not any(rule in those for those in hit)]
+        jobs = run.kill_within(left or rules, seconds, chance)
+        hit.append({job.rule for job in jobs})
+        made_again += kept.made_again()
+        kept.add(run.text)
+        print(f"kill {kill + 1} of {KILLS}: {', '.join(sorted(hit[-1]))}", flush=True)
         if kill == 0:
             assert_locked(snakemake, folder)
-        subprocess.run([*unlock(snakemake)], cwd=folder, check=True, capture_output=True)
-    last = Run(snakemake, folder, folder / "last.log")
-    assert last.process.wait() == 0, last.log.read_text()[-5000:]
-    return folder, hit
+        subprocess.run(unlock(snakemake), cwd=folder, check=True, capture_output=True)
+    Run(snakemake, folder, "last.log").end()
+    return Killed(folder, planned, hit, kept, made_again + kept.made_again())
 
 
-def wait_until(run: Run, at_most: int) -> None:
-    """Until no more than so many jobs are left."""
-    while (left := run.jobs_left()) is None or left > at_most:
-        assert run.process.poll() is None, run.log.read_text()[-5000:]
-        time.sleep(0.05)
+def shortest(folder: Path, rule: str) -> float:
+    """Seconds that the quickest job of a rule took."""
+    files = (folder / "results/benchmarks" / rule).glob("*.tsv")
+    return min(pd.read_csv(file, sep="\t").s.iloc[0] for file in files)
 
 
 def unlock(snakemake: str) -> list[str]:
@@ -114,15 +77,49 @@ def unlock(snakemake: str) -> list[str]:
 
 
 def assert_locked(snakemake: str, folder: Path) -> None:
-    run = Run(snakemake, folder, folder / "locked.log")
+    run = Run(snakemake, folder, "locked.log")
     assert run.process.wait() != 0
-    assert "--unlock" in run.log.read_text()
+    assert "--unlock" in run.text
 
 
-def test_kills_hit_jobs_of_many_stages(killed):
-    _, hit = killed
-    assert len(hit) == KILLS
-    assert len(set().union(*hit)) >= KILLS // 2, hit
+def test_kills_hit_every_stage(killed):
+    assert len(killed.hit) == KILLS
+    rules = set().union(*killed.hit)
+    assert set(killed.planned) <= rules
+    assert len({stages()[rule] for rule in rules}) >= min(KILLS, len(set(stages().values())))
+
+
+def test_nothing_that_was_finished_was_made_again(killed):
+    assert len(killed.kept.outputs) > 100
+    assert killed.made_again == []
+
+
+def test_finished_batches_of_pictures_became_the_pictures(killed):
+    results = killed.folder / "results"
+    stats = [path.stat() for path in results.glob("*/*/reconstructions/*/*/*.png")]
+    assert killed.kept.pictures
+    assert killed.kept.pictures <= {(stat.st_ino, stat.st_mtime_ns) for stat in stats}
+
+
+def test_finished_blocks_of_latents_were_used(killed):
+    assert killed.kept.blocks
+    for job, n_blocks in killed.kept.blocks.items():
+        said = (killed.folder / f"results/logs/encode_images/{job}.log").read_text()
+        assert int(re.search(r"(\d+) of \d+ blocks were finished before", said)[1]) >= n_blocks
+
+
+def test_finished_epochs_were_not_trained_again(killed):
+    """An epoch's seconds are by the clock: trained again, they would be others."""
+    assert killed.kept.epochs
+    histories = {
+        "-".join([*file.parts[-5:-3], file.parts[-2]]): pd.read_csv(file)
+        for file in (killed.folder / "results").glob("*/*/decoders/*/history.csv")
+    }
+    for job, epochs in killed.kept.epochs.items():
+        before = pd.DataFrame(epochs)
+        assert len(before) > 0
+        found = histories[job].iloc[: len(before)]
+        assert found.seconds.tolist() == pytest.approx(before.seconds.tolist(), rel=1e-12)
 
 
 def results_of(folder: Path, *patterns: str) -> dict[str, bytes]:
@@ -133,15 +130,29 @@ def results_of(folder: Path, *patterns: str) -> dict[str, bytes]:
     }
 
 
-def test_tables_and_pictures_are_byte_for_byte_those_of_an_undisturbed_run(undisturbed, killed):
-    patterns = ("tables/*.csv", "*/*/reconstructions/*/*/*.png", "*/*/selected.json")
-    expected = results_of(undisturbed, *patterns)
-    assert len(expected) > 40
-    found = results_of(killed[0], *patterns)
+@pytest.mark.parametrize(
+    ("pattern", "at_least"),
+    [
+        ("tables/*.csv", 4),
+        ("*/*/reconstructions/*/*/*.png", 36),
+        ("*/*/selected.json", 2),
+        ("*/*/decoders/*/model.safetensors", 6),
+        ("*/*/scores/*.parquet", 20),
+    ],
+)
+def test_results_are_byte_for_byte_those_of_an_undisturbed_run(
+    undisturbed, killed, pattern, at_least
+):
+    expected = results_of(undisturbed, pattern)
+    assert len(expected) >= at_least
+    found = results_of(killed.folder, pattern)
     assert found.keys() == expected.keys()
     assert [name for name in expected if found[name] != expected[name]] == []
 
 
 def test_nothing_half_written_is_left(killed):
-    left = (killed[0] / "results").rglob("*.partial")
+    left = (killed.folder / "results").rglob("*.partial")
     assert [path for path in left if path.name != ".partial"] == []
+    assert [
+        rule for rule in IN_STEPS if list((killed.folder / "results/.partial" / rule).iterdir())
+    ] == []
