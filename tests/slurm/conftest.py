@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.required import missing
+from tests.slurm.study import workflow
 
 SCRIPT = Path(__file__).with_name("cluster.sh")
 CANNOT = 75
@@ -23,6 +24,16 @@ def cluster(tmp_path_factory):
         yield folder
     finally:
         subprocess.run([SCRIPT, "stop", folder], check=False)
+
+
+@pytest.fixture(scope="session")
+def local(snakemake, tmp_path_factory) -> Path:
+    """The same study, run without SLURM."""
+    folder = tmp_path_factory.mktemp("local")
+    command = workflow(snakemake, "--cores", "2")
+    done = subprocess.run(command, capture_output=True, text=True, cwd=folder)
+    assert done.returncode == 0, done.stderr[-5000:]
+    return folder
 
 
 def _logs(folder: Path) -> str:

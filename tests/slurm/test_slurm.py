@@ -5,15 +5,12 @@ Each job of this small study asks for what its rule states; the node pretends to
 
 import subprocess
 import time
-from io import StringIO
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
 
-ROOT = Path(__file__).parents[2]
-OVERLAYS = [str(ROOT / "config/test.yaml"), str(ROOT / "tests/small.yaml")]
+from tests.slurm.study import TABLES, accounting, assert_equal_tables, squeue, through_slurm
 
 GPU_RULES = {
     "encode_captions",
@@ -30,32 +27,12 @@ OUT_OF_MEMORY = "encode_images"
 pytestmark = pytest.mark.slurm
 
 
-def workflow(snakemake: str, *arguments: str) -> list[str]:
-    command = [snakemake, "--snakefile", str(ROOT / "Snakefile"), *arguments]
-    return [*command, "--configfile", *OVERLAYS]
-
-
-@pytest.fixture(scope="module")
-def local(snakemake, tmp_path_factory) -> Path:
-    """The same study, run without SLURM."""
-    folder = tmp_path_factory.mktemp("local")
-    command = workflow(snakemake, "--cores", "2")
-    done = subprocess.run(command, capture_output=True, text=True, cwd=folder)
-    assert done.returncode == 0, done.stderr[-5000:]
-    return folder
-
-
 @pytest.fixture(scope="module")
 def clustered(cluster, snakemake, tmp_path_factory) -> Path:
     """The study through SLURM: one job is cancelled, and one given too little memory at first."""
     folder = tmp_path_factory.mktemp("clustered")
-    command = workflow(
-        snakemake,
-        *["--workflow-profile", str(ROOT / "profiles/slurm")],
-        *["--set-resources", f"{OUT_OF_MEMORY}:mem_mb=450 if attempt == 1 else 6000"],
-        *["--slurm-init-seconds-before-status-checks", "1"],
-        *["--seconds-between-status-checks", "1", "--latency-wait", "5"],
-    )
+    too_little = f"{OUT_OF_MEMORY}:mem_mb=450 if attempt == 1 else 6000"
+    command = through_slurm(snakemake, "--set-resources", too_little)
     with open(folder / "run.log", "w") as log:
         run = subprocess.Popen(command, stdout=log, stderr=log, cwd=folder)
         try:
@@ -69,9 +46,8 @@ def clustered(cluster, snakemake, tmp_path_factory) -> Path:
 
 def cancel_one(rule: str, run: subprocess.Popen) -> None:
     """`scancel` the first job of a rule as soon as it runs."""
-    command = ["squeue", "--noheader", "--states=RUNNING", "--format=%i %k"]
     while run.poll() is None:
-        for line in subprocess.check_output(command, text=True).splitlines():
+        for line in squeue("%i %k", "--states=RUNNING"):
             job, comment = line.split(maxsplit=1)
             if comment.startswith(f"rule_{rule}"):
                 subprocess.run(["scancel", job], check=True)
@@ -82,12 +58,7 @@ def cancel_one(rule: str, run: subprocess.Popen) -> None:
 @pytest.fixture(scope="module")
 def jobs(clustered) -> pd.DataFrame:
     """What SLURM's accounting says of every job, in the order of submission."""
-    columns = "JobID,Comment,State,ReqMem,AllocTRES,ReqCPUS"
-    command = ["sacct", "--allocations", "--allusers", "--parsable2", f"--format={columns}"]
-    table = pd.read_csv(StringIO(subprocess.check_output(command, text=True)), sep="|")
-    return table.assign(
-        rule=table.Comment.str.extract(r"^rule_(.+?)_wildcards|^rule_(\w+)$").bfill(axis=1)[0]
-    )
+    return accounting((clustered / "run.log").read_text())
 
 
 def test_every_job_went_through_slurm(jobs):
@@ -101,12 +72,13 @@ def test_gpu_rules_got_a_gpu_and_no_other_did(jobs):
     assert not (set(started.rule[~with_gpu]) & GPU_RULES)
 
 
-def test_a_cancelled_job_is_tried_again_with_more_memory(jobs):
+def test_a_cancelled_job_is_tried_again_with_more_memory_and_time(jobs):
     tried = jobs[jobs.rule == CANCELLED]
     assert tried.State.str.startswith("CANCELLED").tolist() == [True, False]
     assert tried.State.tolist()[-1] == "COMPLETED"
     first, second = (megabytes(asked) for asked in tried.ReqMem)
     assert second == pytest.approx(2 * first, abs=2)
+    assert tried.TimelimitRaw.tolist() == [10, 20]
 
 
 def test_a_job_out_of_memory_is_tried_again(jobs, cluster):
@@ -120,14 +92,6 @@ def megabytes(asked: str) -> float:
     return float(asked[:-1]) * {"M": 1, "G": 1024}[asked[-1]]
 
 
-@pytest.mark.parametrize("name", ["latent_mse", "image_metrics"])
+@pytest.mark.parametrize("name", TABLES)
 def test_tables_are_those_of_a_local_run(local, clustered, name):
-    one, other = (
-        pd.read_csv(folder / f"results/tables/{name}.csv") for folder in (local, clustered)
-    )
-    texts = one.select_dtypes(exclude="number").columns
-    pd.testing.assert_frame_equal(one[texts], other[texts])
-    half_width = ((one.high - one.low) / 2).fillna(0)
-    difference = (one.value - other.value).abs()
-    assert one.value.notna().equals(other.value.notna())
-    assert (difference.fillna(0) <= np.maximum(half_width, 1e-12) / 1000).all()
+    assert_equal_tables(local, clustered, name)
