@@ -1,6 +1,7 @@
 """Make one shard's pictures in batches with fixed members, and keep those that are finished.
 
-While the device samples a batch, threads enlarge and write the pictures of the one before.
+While the device samples a batch, threads enlarge and write the pictures of the one before: a batch
+is kept as soon as its files are ready, not when the next one is.
 """
 
 import shutil
@@ -126,57 +127,51 @@ def paint_shard(painter: Painter, state: State, workers: int) -> Iterator[None]:
     """
     members = painter.members
     batches = divide(len(members), state.settings["batch_size"])
-    begin = time.monotonic()
-    waiting: deque[_Writing] = deque()
-    with ThreadPoolExecutor(max(1, workers)) as pool:
+    clock = _Clock()
+    waiting: deque[Future[int]] = deque()
+    # Leaving the pools waits for their work: what was painted before a fault is kept.
+    with ThreadPoolExecutor(1) as placing, ThreadPoolExecutor(max(1, workers)) as encoding:
         for index, rows in enumerate(batches):
             if state.finished(index):
                 continue
             batch = members[rows]
-            pictures = painter.paint(batch)
-            waiting.append(_Writing(painter, state.portion(index), batch, pictures, pool))
-            while waiting and (len(waiting) > AHEAD or waiting[0].written()):
-                begin = waiting[0].finish(begin)
-                yield from (None for _ in waiting.popleft().batch)
+            arrived = _to_host(painter.paint(batch))
+            files = {
+                file_name(str(painter.requests.image_id[row]), sample): encoding.submit(
+                    _encode, arrived, place, painter.resolution
+                )
+                for place, (row, sample) in enumerate(batch)
+            }
+            waiting.append(placing.submit(_place, state.portion(index), files, clock))
+            while len(waiting) > AHEAD or (waiting and waiting[0].done()):
+                yield from (None for _ in range(waiting.popleft().result()))
         while waiting:
-            begin = waiting[0].finish(begin)
-            yield from (None for _ in waiting.popleft().batch)
+            yield from (None for _ in range(waiting.popleft().result()))
 
 
-class _Writing:
-    """One batch on its way from the device to its folder."""
+class _Clock:
+    """Seconds since it was last asked, or made."""
 
-    def __init__(
-        self,
-        painter: Painter,
-        folder: Path,
-        batch: list[tuple[int, int]],
-        pictures: "torch.Tensor",
-        pool: ThreadPoolExecutor,
-    ) -> None:
-        self.painter, self.folder, self.batch = painter, folder, batch
-        arrived = _to_host(pictures)
-        self.files: list[Future[bytes]] = [
-            pool.submit(self._encode, arrived, place) for place in range(len(batch))
-        ]
+    def __init__(self) -> None:
+        self.last = time.monotonic()
 
-    def _encode(self, arrived: Any, place: int) -> bytes:
-        return encode_png(resize(arrived()[place], self.painter.resolution, "lanczos"))
+    def lap(self) -> float:
+        before, self.last = self.last, time.monotonic()
+        return self.last - before
 
-    def written(self) -> bool:
-        """Whether all its files are ready to be put in their place."""
-        return all(data.done() for data in self.files)
 
-    def finish(self, begin: float) -> float:
-        """Wait for the files, put the whole batch in its place, note the seconds it took."""
-        with whole(self.folder) as temporary:
-            temporary.mkdir()
-            for (row, sample), data in zip(self.batch, self.files, strict=True):
-                name = file_name(str(self.painter.requests.image_id[row]), sample)
-                (temporary / name).write_bytes(data.result())
-            now = time.monotonic()
-            write_json(temporary / "batch.json", {"seconds": now - begin})
-        return now
+def _encode(arrived: Any, place: int, resolution: int) -> bytes:
+    return encode_png(resize(arrived()[place], resolution, "lanczos"))
+
+
+def _place(folder: Path, files: "dict[str, Future[bytes]]", clock: _Clock) -> int:
+    """Wait for a batch's files, put the whole batch in its place, note the seconds it took."""
+    with whole(folder) as temporary:
+        temporary.mkdir()
+        for name, data in files.items():
+            (temporary / name).write_bytes(data.result())
+        write_json(temporary / "batch.json", {"seconds": clock.lap()})
+    return len(files)
 
 
 def _to_host(pictures: "torch.Tensor") -> Any:
