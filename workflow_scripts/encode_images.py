@@ -26,7 +26,7 @@ def main(
     outputs : split -> the store to write
     cfg : dataset (settings of the dataset's reader), seed, model, revision, image_size (pixels),
         latent ("mean" of the posterior, or "sample", seeded by image)
-    execution : device, precision (auto is float32 here: these are targets), batch_size, compile
+    execution : device, precision (auto is float32 here: these are targets), batch_size
     state : folder for finished blocks
     code : fingerprint of the code; blocks made by other code are made again
     """
@@ -46,9 +46,9 @@ def main(
     side = check_image_size(cfg["image_size"], files)
     dataset = open_dataset(cfg["dataset"], cfg["seed"])
     precision = "float32" if execution["precision"] == "auto" else execution["precision"]
-    generator = load_parts(files, execution["device"], precision, ("vae",), execution["compile"])
+    generator = load_parts(files, execution["device"], precision, ("vae",))
     limit = Limit(vae_batch(generator, cfg["image_size"], execution["batch_size"]))
-    inputs = fingerprint(cfg, list(ids.items()), code, files.identity())
+    inputs = fingerprint(cfg, list(ids.items()), code, files.identity(), precision)
     kept = State(state, inputs, {"block": BLOCK, "batch_size": limit.size})
     limit.size = kept.settings["batch_size"]
 
@@ -72,6 +72,7 @@ def main(
         "revision": files.revision or cfg["revision"],
         "image_size": cfg["image_size"],
         "latent": cfg["latent"],
+        "precision": precision,
         "scaling_factor": generator.vae.config.scaling_factor,
     }
     shape = (files.latent_channels, side, side)

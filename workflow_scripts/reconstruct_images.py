@@ -41,6 +41,7 @@ def main(
     schedule = Schedule(cfg["steps"], cfg["strength"], cfg["guidance"], cfg["eta"])
     print(f"{schedule.n_run} of {schedule.steps} steps are run", flush=True)
     files = find_model(cfg["model"], cfg["revision"], n_tokens=cfg["n_tokens"])
+    schedule.check(files)
     requests = read_requests(z, c, files, cfg, shard, n_shards)
     inputs = fingerprint(
         cfg, shard, n_shards, code, files.identity(), requests.image_id, requests.z, requests.c
@@ -64,7 +65,7 @@ def _paint(
     from afterimage.diffusion.encoding import embed_texts
     from afterimage.diffusion.model import load_parts
     from afterimage.diffusion.reconstruction import Painter, gather, paint_shard
-    from afterimage.diffusion.resumable import State
+    from afterimage.diffusion.resumable import State, fingerprint
     from afterimage.jobs import progress
 
     generator = load_parts(
@@ -76,7 +77,8 @@ def _paint(
         torch.cuda.reset_peak_memory_stats()
     asked = execution["batch_size"]
     found = sampling_batch(generator, cfg["n_tokens"], asked)
-    state = State(folder, inputs, {"batch_size": found})
+    # Another device's batches differ by rounding and are kept; half precision's by more.
+    state = State(folder, fingerprint(inputs, str(generator.dtype)), {"batch_size": found})
     painter = Painter(
         generator,
         requests,

@@ -12,6 +12,8 @@ T = TypeVar("T")
 # rows on, diffusers' upsampling would leave the memory layout that tensor cores want.
 MOST = 30
 VAE_MOST = 8  # full-size activations: more would pass the 2^31 elements that kernels can index
+# What PyTorch says on a GPU, what cuBLAS and cuDNN say (CUBLAS_STATUS_ALLOC_FAILED), and on a CPU.
+OUT_OF_MEMORY = ("out of memory", "ALLOC_FAILED", "can't allocate memory")
 CPU_PIXELS = 16 * 128 * 128  # pictures in a CPU's batch are bounded by their pixels, not by memory
 
 
@@ -69,7 +71,7 @@ def _unless_memory_runs_out(compute: Callable[[slice], T], rows: slice) -> tuple
 
 def _is_out_of_memory(error: RuntimeError) -> bool:
     message = str(error)
-    return "out of memory" in message or "can't allocate memory" in message
+    return any(words in message for words in OUT_OF_MEMORY)
 
 
 def divide(n: int, size: int) -> list[slice]:
@@ -112,7 +114,10 @@ def sampling_batch(generator: Generator, n_tokens: int, asked: int = 0) -> int:
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats()
         _one_step(generator, 2, n_tokens)
-    except torch.OutOfMemoryError:
+    except RuntimeError as error:
+        if not _is_out_of_memory(error):
+            raise
+        torch.cuda.empty_cache()
         return 1
     per_picture = max(1, (torch.cuda.max_memory_allocated() - before) // 2)
     torch.cuda.empty_cache()

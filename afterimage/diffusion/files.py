@@ -10,14 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from afterimage.diffusion.configs import CONFIGS, PARTS, missing_file, read_configs, read_object
 from afterimage.errors import InputError
 
-PARTS = ("vae", "unet", "text")
-CONFIGS = {
-    "vae": ("vae/config.json",),
-    "unet": ("unet/config.json", "scheduler/scheduler_config.json"),
-    "text": ("text_encoder/config.json", "tokenizer/tokenizer_config.json"),
-}
 WEIGHTS = {
     "vae": ("vae", "diffusion_pytorch_model"),
     "unet": ("unet", "diffusion_pytorch_model"),
@@ -35,7 +30,8 @@ class ModelFiles:
     model : the hub id or folder as configured
     revision : the hub's commit, or None for a local folder
     configs : the JSON of each configuration file that is there, by its path in the folder
-    variants : "fp16" for a part of which only the half-precision file is there, else None
+    variants : per part that was asked for "fp16" where only the half-precision file is there,
+        else None
     """
 
     folder: Path
@@ -64,11 +60,23 @@ class ModelFiles:
         """Width of a token's embedding (768 for v1.4)."""
         return int(self.configs["text_encoder/config.json"]["hidden_size"])
 
-    def identity(self) -> list[tuple[str, int]]:
-        """Names and sizes of the folder's weight files: changes when the model is replaced."""
+    @property
+    def training_steps(self) -> int:
+        """Time steps of the noise schedule (1,000 for Stable Diffusion)."""
+        return int(self.configs["scheduler/scheduler_config.json"]["num_train_timesteps"])
+
+    def identity(self) -> list[tuple[str, int, int]]:
+        """Name, size and time of every file of the parts that were asked for.
+
+        Changes when one is replaced, by one of the same size too; not when the hub's cache fills
+        with other parts.
+        """
+        folders = sorted({Path(name).parent for part in self.variants for name in CONFIGS[part]})
+        files = (path for name in folders for path in sorted((self.folder / name).glob("*")))
+        stats = ((path, path.stat()) for path in files if path.is_file())
         return [
-            (str(path.relative_to(self.folder)), path.stat().st_size)
-            for path in sorted(self.folder.glob("*/*.safetensors"))
+            (str(path.relative_to(self.folder)), stat.st_size, stat.st_mtime_ns)
+            for path, stat in stats
         ]
 
 
@@ -94,7 +102,7 @@ def find_model(
         hub cannot be reached
     """
     folder, commit = _folder(model, revision, parts)
-    configs = _read_configs(folder, parts)
+    configs = read_configs(folder, parts)
     variants = {part: _check_weights(folder, *WEIGHTS[part]) for part in parts}
     if "text" in parts:
         _check_tokenizer(folder / "tokenizer")
@@ -125,7 +133,6 @@ def _folder(model: str, revision: str | None, parts: Sequence[str]) -> tuple[Pat
 def _download(model: str, revision: str | None, parts: Sequence[str]) -> tuple[Path, str]:
     """Fetch only what the parts need; what the hub's cache holds is not fetched again."""
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HFValidationError
 
     folders = {Path(name).parts[0] for part in parts for name in CONFIGS[part]} | {"unet"}
     wanted = ["model_index.json", *(f"{name}/*.json" for name in sorted(folders))]
@@ -135,44 +142,21 @@ def _download(model: str, revision: str | None, parts: Sequence[str]) -> tuple[P
         wanted += [f"{name}/{stem}.safetensors", f"{name}/{stem}-*.safetensors"]
     try:
         folder = Path(snapshot_download(model, revision=revision, allow_patterns=wanted))
-    except (OSError, ValueError, HFValidationError) as error:
+    except Exception as error:  # a lost connection is an error of whichever HTTP client it has
         at = f" --revision {revision}" if revision else ""
         raise InputError(
             f"diffusion.model {model}",
             "a local folder, or a hub id that the hub or its cache holds",
             f"neither ({type(error).__name__}: {_first_line(error)})",
             f"Where there is a network run `hf download {model}{at} --include '*.json' "
-            "--include '*.txt' --include '*.safetensors' --local-dir FOLDER` (older versions: "
-            "huggingface-cli download), and set diffusion.model to FOLDER.",
+            "--include '*.txt' --include '*.safetensors' --local-dir FOLDER`, and set "
+            "diffusion.model to FOLDER.",
         ) from None
     return folder, folder.name
 
 
 def _first_line(error: BaseException) -> str:
     return next((line.strip() for line in str(error).splitlines() if line.strip()), "no message")
-
-
-def _read_configs(folder: Path, parts: Sequence[str]) -> dict[str, dict[str, Any]]:
-    needed = [name for part in parts for name in CONFIGS[part]]
-    optional = [name for part in PARTS for name in CONFIGS[part] if name not in needed]
-    configs = {}
-    for name in needed + optional:
-        path = folder / name
-        if not path.is_file():
-            if name in needed:
-                raise _missing(path)
-            continue
-        try:
-            configs[name] = json.loads(path.read_text())
-        except ValueError as error:
-            raise InputError(path, "JSON", f"invalid JSON ({error})", "Fetch it again.") from None
-    return configs
-
-
-def _missing(path: Path, found: str = "no such file") -> InputError:
-    return InputError(
-        path, "a file of a model folder in diffusers' format", found, "Fetch the whole model again."
-    )
 
 
 def _check_weights(folder: Path, name: str, stem: str) -> str | None:
@@ -183,9 +167,12 @@ def _check_weights(folder: Path, name: str, stem: str) -> str | None:
         return None
     index = place / f"{stem}.safetensors.index.json"
     if index.is_file():
-        for shard in sorted(set(json.loads(index.read_text())["weight_map"].values())):
+        shards = read_object(index).get("weight_map")
+        if not isinstance(shards, dict):
+            raise InputError(index, "a weight_map", "none", "Fetch it again.")
+        for shard in sorted(set(map(str, shards.values()))):
             if not (place / shard).is_file():
-                raise _missing(place / shard)
+                raise missing_file(place / shard)
             _check_whole(place / shard)
         return None
     if (place / f"{stem}.fp16.safetensors").is_file():
@@ -200,7 +187,7 @@ def _check_weights(folder: Path, name: str, stem: str) -> str | None:
             "Fetch the model's safetensors, or convert it on a machine that you trust with "
             "save_pretrained(..., safe_serialization=True).",
         )
-    raise _missing(place / f"{stem}.safetensors")
+    raise missing_file(place / f"{stem}.safetensors")
 
 
 PICKLES = (".bin", ".ckpt", ".pt", ".pth")
@@ -231,7 +218,7 @@ def _check_tokenizer(folder: Path) -> None:
     if not (folder / "tokenizer.json").is_file():
         for name in ("vocab.json", "merges.txt"):
             if not (folder / name).is_file():
-                raise _missing(folder / name)
+                raise missing_file(folder / name)
 
 
 def _check_fit(files: ModelFiles, parts: Sequence[str], n_tokens: int | None) -> None:

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from afterimage.compat import ensure_torchvision
-from afterimage.diffusion.files import PARTS, ModelFiles, find_model
+from afterimage.diffusion.configs import PARTS
+from afterimage.diffusion.files import ModelFiles, find_model
 from afterimage.errors import InputError
 from afterimage.jobs import choose_device, keep_float32, require_compiler
 
@@ -114,7 +115,8 @@ def load_parts(
     keep_float32(device)
     generator = Generator(files, device, choose_dtype(precision, device))
     ensure_torchvision()
-    if compiled and device == "cuda":
+    compiled = compiled and device == "cuda" and "unet" in parts
+    if compiled:
         require_compiler()
     if "vae" in parts:
         generator.vae = _load_vae(generator)
@@ -122,7 +124,7 @@ def load_parts(
         generator.unet = _load_unet(generator)
     if "text" in parts:
         generator.text_encoder, generator.tokenizer = _load_text(generator)
-    if compiled and device == "cuda":
+    if compiled:
         compile_networks(generator)
     return generator
 
@@ -157,13 +159,34 @@ def _load_text(generator: Generator) -> tuple[Any, Any]:
 
     disable_progress_bar()  # it would fill the job's log
     folder = generator.files.folder / "tokenizer"
-    tokenizer = CLIPTokenizer.from_pretrained(str(folder), local_files_only=True)
+    try:
+        tokenizer = CLIPTokenizer.from_pretrained(str(folder), local_files_only=True)
+    except (
+        Exception
+    ) as error:  # its own code, json and a Rust library each have errors of their own
+        raise InputError(
+            folder, "a CLIPTokenizer's files", _reason(error), "Fetch the whole model again."
+        ) from None
     encoder = _load(generator, CLIPTextModel, "text", "text_encoder", dtype=torch.float32)
+    rows = encoder.config.vocab_size
+    if len(tokenizer) > rows:
+        raise InputError(
+            folder,
+            f"at most {rows} tokens, the text encoder's vocabulary",
+            str(len(tokenizer)),
+            "The tokenizer and the text encoder must come from the same model.",
+        )
     return encoder, tokenizer
+
+
+def _reason(error: BaseException) -> str:
+    return " ".join(str(error).split())[:300] or type(error).__name__
 
 
 def _load(generator: Generator, kind: Any, part: str, name: str, **dtype: Any) -> Any:
     """Load one network from safetensors; a tensor that is missing is an error, not a warning."""
+    import torch
+
     folder: Path = generator.files.folder / name
     try:
         network, loaded = kind.from_pretrained(
@@ -174,9 +197,10 @@ def _load(generator: Generator, kind: Any, part: str, name: str, **dtype: Any) -
             output_loading_info=True,
             **dtype,
         )
-    except (RuntimeError, ValueError, OSError) as error:
-        reason = " ".join(str(error).split())[:300]
-        raise InputError(folder, f"weights of a {kind.__name__}", reason) from None
+    except MemoryError:
+        raise
+    except Exception as error:  # validation, tensors and files each have errors of their own
+        raise InputError(folder, f"weights of a {kind.__name__}", _reason(error)) from None
     lacking = sorted(loaded["missing_keys"]) + sorted(map(str, loaded["mismatched_keys"]))
     if lacking:
         raise InputError(
@@ -185,7 +209,17 @@ def _load(generator: Generator, kind: Any, part: str, name: str, **dtype: Any) -
             f"{len(lacking)} missing or of another shape, first {lacking[0]}",
             "Fetch the weights that belong to this config.json.",
         )
-    return network.to(generator.device).eval().requires_grad_(False)
+    try:
+        network.to(generator.device)
+    except torch.OutOfMemoryError:
+        free = torch.cuda.mem_get_info()[0] / 2**30
+        raise InputError(
+            "execution.device",
+            f"memory on the GPU for the model's {kind.__name__}",
+            f"{free:.1f} GiB free",
+            "Another program may hold the rest; wait for it, or use another device.",
+        ) from None
+    return network.eval().requires_grad_(False)
 
 
 @contextmanager

@@ -7,6 +7,7 @@ int(steps x strength) are run, and the noise is that of the first of them.
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from afterimage.diffusion.files import ModelFiles
 from afterimage.diffusion.model import Generator
 from afterimage.diffusion.noise import draw
 from afterimage.errors import InputError
@@ -41,6 +42,16 @@ class Schedule:
                 f"{self.steps} x {self.strength}",
             )
         return n_run
+
+    def check(self, files: ModelFiles) -> None:
+        """Raise an InputError if the model was not trained on so many steps."""
+        offset = files.configs["scheduler/scheduler_config.json"].get("steps_offset", 0)
+        if self.steps > files.training_steps - offset:
+            raise InputError(
+                "reconstruction.steps",
+                f"at most {files.training_steps - offset}, the steps of the model's noise schedule",
+                str(self.steps),
+            )
 
 
 def denoise(

@@ -109,6 +109,13 @@ def test_blocks_of_other_settings_are_not_used(job):
     with pytest.raises(KeyboardInterrupt):
         job()
     del job.dataset.image
+    half = job(execution=EXECUTION | {"precision": "bfloat16"})["z"]
+    whole = job("whole.zarr", execution=EXECUTION | {"precision": "bfloat16"})["z"]
+    assert half.tobytes() == whole.tobytes()
+    job.dataset.image = fails
+    with pytest.raises(KeyboardInterrupt):
+        job()
+    del job.dataset.image
     sampled = job(latent="sample")["z"]
     assert np.array_equal(sampled, job("fresh.zarr", latent="sample")["z"])
     assert not np.allclose(sampled, job("mean.zarr")["z"], atol=1e-3)

@@ -233,7 +233,12 @@ def test_a_killed_job_goes_on_to_the_same_bytes(folder, tmp_path):
     assert sidecar["batch_size"] == 2
 
 
-def test_batches_of_other_settings_or_code_are_made_again(folder, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    "change",
+    [{"code": "after"}, {"execution": {"precision": "bfloat16"}}, {"guidance": 4.0}],
+    ids=lambda change: next(iter(change)),
+)
+def test_batches_of_anything_else_are_made_again(folder, tmp_path, monkeypatch, change):
     from afterimage.diffusion import reconstruction
 
     usual, painted = reconstruction.Painter.paint, []
@@ -248,11 +253,35 @@ def test_batches_of_other_settings_or_code_are_made_again(folder, tmp_path, monk
     call = arguments(folder, tmp_path, execution={"batch_size": 2})
     with pytest.raises(KeyboardInterrupt):
         main(**call, code="before")
-    assert list(Path(call["state"]).glob("portion*"))
+    # Both batches that were painted are kept, although the job ended before the third.
+    assert len(list(Path(call["state"]).glob("portion*"))) == 2
     painted.clear()
     painted += [0, 0, 0]
-    main(**call, code="after")
+    change = dict(change)
+    code = change.pop("code", "before")
+    execution = {"batch_size": 2} | change.pop("execution", {})
+    main(**arguments(folder, tmp_path, execution=execution, **change), code=code)
     assert sum(painted) == 12
+
+
+def test_a_batch_is_kept_before_the_next_is_done(folder, tmp_path, monkeypatch):
+    """On a processor one picture may take minutes: a kill must not cost the one before too."""
+    from afterimage.diffusion import reconstruction
+
+    call = arguments(folder, tmp_path, execution={"batch_size": 4})
+    usual, kept = reconstruction.Painter.paint, []
+
+    def waits(self, members):
+        deadline = time.monotonic() + 60
+        while len(list(Path(call["state"]).glob("portion*"))) < len(kept):
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        kept.append(len(members))
+        return usual(self, members)
+
+    monkeypatch.setattr(reconstruction.Painter, "paint", waits)
+    main(**call)
+    assert kept == [4, 4, 4]
 
 
 def test_faults_are_found_before_a_model_is_loaded(folder, tmp_path, monkeypatch):
@@ -266,6 +295,7 @@ def test_faults_are_found_before_a_model_is_loaded(folder, tmp_path, monkeypatch
         ({"image_size": 24}, "z of shape"),
         ({"model": str(folder / "nothing")}, "no folder"),
         ({"strength": 0.01}, "at least one step"),
+        ({"steps": 1000}, "at most 999"),
     ):
         with pytest.raises(InputError, match=message):
             run(folder, tmp_path, **changes)

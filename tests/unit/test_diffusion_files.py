@@ -1,6 +1,9 @@
 """A model folder is checked before it is loaded, and each fault has its own line."""
 
 import json
+import os
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
 
 import pytest
 import torch
@@ -126,6 +129,72 @@ def test_invalid_json_is_named(model):
     assert "invalid JSON" in line(model)
 
 
+@pytest.mark.parametrize(
+    ("name", "setting", "value", "message"),
+    [
+        ("vae/config.json", "block_out_channels", [], "block_out_channels of type list"),
+        ("vae/config.json", "latent_channels", None, "latent_channels of type int"),
+        ("unet/config.json", "sample_size", [8, 8], "sample_size of type int, found [8, 8]"),
+        ("unet/config.json", "cross_attention_dim", None, "cross_attention_dim of type int | list"),
+        ("text_encoder/config.json", "hidden_size", "16", "hidden_size of type int, found '16'"),
+        ("scheduler/scheduler_config.json", "beta_schedule", "cosine", "one of linear, scaled"),
+        ("scheduler/scheduler_config.json", "prediction_type", "flow", "one of epsilon, sample"),
+    ],
+)
+def test_settings_that_cannot_be_used_are_named(model, name, setting, value, message):
+    change(model / name, **{setting: value})
+    assert message in line(model)
+    assert str(model / name) in line(model)
+
+
+@pytest.mark.parametrize(
+    ("name", "setting"),
+    [
+        ("vae/config.json", "block_out_channels"),
+        ("unet/config.json", "in_channels"),
+        ("text_encoder/config.json", "max_position_embeddings"),
+        ("scheduler/scheduler_config.json", "beta_start"),
+    ],
+)
+def test_a_setting_that_is_missing_is_named(model, name, setting):
+    settings = json.loads((model / name).read_text())
+    del settings[setting]
+    (model / name).unlink()
+    (model / name).write_text(json.dumps(settings))
+    assert f"{setting} of type" in line(model)
+    assert "no such setting" in line(model)
+
+
+def test_a_configuration_that_is_a_list(model):
+    (model / "unet/config.json").unlink()
+    (model / "unet/config.json").write_text("[]")
+    assert "expected a JSON object, found list" in line(model)
+
+
+@pytest.mark.parametrize("text", ["{", "[]", "{}"])
+def test_an_index_that_is_none(model, text):
+    (model / "unet/diffusion_pytorch_model.safetensors").unlink()
+    (model / "unet/diffusion_pytorch_model.safetensors.index.json").write_text(text)
+    assert "index.json" in line(model)
+
+
+def test_a_replaced_file_of_the_same_size_is_another_model(model):
+    """v1.5's weights have v1.4's sizes."""
+    parts = ("unet", "vae", "text")
+    before = {part: find_model(str(model), parts=(part,)).identity() for part in parts}
+    assert all(before.values())
+    for name in ("unet/diffusion_pytorch_model.safetensors", "scheduler/scheduler_config.json"):
+        now = find_model(str(model), parts=("unet",)).identity()
+        path = model / name
+        data = path.read_bytes()
+        path.unlink()
+        path.write_bytes(data)
+        os.utime(path, ns=(0, 1))
+        assert find_model(str(model), parts=("unet",)).identity() != now
+    # The hub's cache may fill with other parts while a job is away.
+    assert find_model(str(model), parts=("vae",)).identity() == before["vae"]
+
+
 def test_shards_are_checked_through_their_index(model):
     weights = model / "unet/diffusion_pytorch_model.safetensors"
     tensors = load_file(weights)
@@ -161,6 +230,45 @@ def test_a_hub_that_cannot_be_reached(cache):
     message = line("CompVis/stable-diffusion-v1-4", revision="main")
     assert "hf download CompVis/stable-diffusion-v1-4 --revision main" in message
     assert "set diffusion.model to FOLDER" in message
+
+
+class Hub(BaseHTTPRequestHandler):
+    """A hub that hangs up, or that stands behind a page to log in at."""
+
+    answer = b""
+
+    def do_GET(self):
+        if self.answer:
+            self.send_response(200)
+            self.send_header("content-length", str(len(self.answer)))
+            self.end_headers()
+            self.wfile.write(self.answer)
+
+    def do_HEAD(self):
+        self.do_GET()
+
+    def log_message(self, *arguments):
+        """Say nothing."""
+
+
+@pytest.mark.parametrize("answer", [None, b"", b"<html>log in</html>"])
+def test_a_hub_that_answers_nothing_of_use(cache, monkeypatch, answer):
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(Hub, "answer", answer)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Hub)
+    address = f"http://127.0.0.1:{server.server_port}"
+    monkeypatch.setattr(constants, "ENDPOINT", address)
+    Thread(target=server.serve_forever, daemon=True).start()
+    if answer is None:
+        server.shutdown()
+        server.server_close()
+    try:
+        assert "run `hf download someone/small --include" in line("someone/small")
+    finally:
+        server.shutdown()
+        server.server_close()
 
 
 def test_the_hubs_cache_serves_offline(cache, model):

@@ -1,5 +1,7 @@
 """Loading: v1.4's own files, exact weights, only what is needed, no silent random tensors."""
 
+import json
+
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
@@ -102,6 +104,31 @@ def test_the_models_own_schedule_goes_to_ddim(model):
     scheduler.set_timesteps(50)
     assert scheduler.timesteps[:2].tolist() == [981, 961]
     assert scheduler.timesteps[10:].tolist() == list(range(781, 0, -20))
+
+
+@pytest.mark.parametrize("text", ["{", '{"a</w>": 0}'])
+def test_a_tokenizer_that_cannot_be_read(model, text):
+    (model / "tokenizer/vocab.json").write_text(text)
+    with pytest.raises(InputError, match="CLIPTokenizer's files") as caught:
+        load_generator(str(model), device="cpu", parts=("text",))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_tokenizer_of_another_model(model):
+    """A token that the text encoder has no row for would end in an index error, or a GPU's trap."""
+    path = model / "tokenizer/vocab.json"
+    table = json.loads(path.read_text())
+    path.write_text(json.dumps(table | {"one_more</w>": len(table)}))
+    with pytest.raises(InputError, match=f"at most {len(table)} tokens"):
+        load_generator(str(model), device="cpu", parts=("text",))
+
+
+def test_a_configuration_that_its_library_refuses(model):
+    path = model / "text_encoder/config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"num_attention_heads": 3}))
+    with pytest.raises(InputError, match="weights of a CLIPTextModel") as caught:
+        load_generator(str(model), device="cpu", parts=("text",))
+    assert "\n" not in str(caught.value)
 
 
 def test_unknown_precision(model):
