@@ -245,8 +245,11 @@ def diffusion_model():
 
 
 def model_files(*parts):
-    """Weights of a model in a local folder, as inputs: another model makes its latents anew."""
+    """Weights and settings of a model in a local folder, as inputs: others make its latents anew."""
     folder = Path(diffusion_model())
     return sorted(
-        str(path) for part in parts for path in folder.glob(f"{part}/*.safetensors")
+        str(path)
+        for part in parts
+        for path in folder.glob(f"{part}/*")
+        if path.suffix in (".safetensors", ".json", ".txt")
     )

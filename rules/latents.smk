@@ -37,7 +37,7 @@ rule encode_captions:
         raw=raw_of,
         check=ancient("results/data_check.txt"),
         trials="results/{dataset}/{subject}/trials.parquet",
-        model=model_files("text_encoder"),
+        model=model_files("text_encoder", "tokenizer"),
     output:
         **every_split("results/{dataset}/{subject}/latents/text/{split}.zarr"),
     log:

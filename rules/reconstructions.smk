@@ -57,7 +57,7 @@ rule reconstruct_images:
     input:
         z="results/{dataset}/{subject}/methods/{method}/z.zarr",
         c="results/{dataset}/{subject}/methods/{method}/c.zarr",
-        model=model_files("text_encoder", "unet", "vae"),
+        model=model_files("scheduler", "text_encoder", "tokenizer", "unet", "vae"),
     output:
         directory(
             "results/{dataset}/{subject}/reconstructions/{method}/shard{shard}of{n_shards}"
