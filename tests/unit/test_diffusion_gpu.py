@@ -69,7 +69,7 @@ def test_running_out_of_a_gpus_memory_halves_the_batch(capsys):
 
     try:
         limit = Limit(4)
-        parts = limit.run(lambda rows: use(rows), 4)
+        parts = limit.run(use, 4)
     finally:
         torch.cuda.set_per_process_memory_fraction(1.0)
     assert [rows.stop - rows.start for rows in parts] == [1, 1, 1, 1]
