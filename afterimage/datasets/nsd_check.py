@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from afterimage.datasets.nsd import NSD
 
-FETCH = "snakemake --cores 8 download_nsd"
+FETCH = "snakemake --cores 8 download_nsd, with this run's --configfile"
 
 
 def check_subject(data: "NSD", subject: str) -> list[FileCheck]:

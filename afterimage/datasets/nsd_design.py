@@ -16,7 +16,7 @@ from afterimage.errors import InputError
 if TYPE_CHECKING:
     import pandas as pd
 
-FETCH = "Fetch it with snakemake --cores 8 download_nsd."
+FETCH = "Fetch it with snakemake --cores 8 download_nsd and this run's --configfile."
 
 
 @dataclass(frozen=True)

@@ -7,15 +7,14 @@ import numpy as np
 
 from afterimage.errors import InputError
 
-FETCH = "Fetch the session again: snakemake --cores 8 download_nsd resumes what was cut short."
+DOWNLOAD = "snakemake --cores 8 download_nsd, with this run's --configfile"
+FETCH = f"Fetch the session again: {DOWNLOAD}, resumes what was cut short."
 
 
 def require_file(path: Path) -> None:
     """Raise InputError if there is no such file."""
     if not path.is_file():
-        raise InputError(
-            path, "a session's betas", "nothing", "Fetch: snakemake --cores 8 download_nsd."
-        )
+        raise InputError(path, "a session's betas", "nothing", f"Fetch: {DOWNLOAD}.")
 
 
 def first_line(error: BaseException) -> str:

@@ -12,7 +12,7 @@ import numpy as np
 
 from afterimage.errors import InputError, closest
 
-FETCH = "Fetch it with snakemake --cores 8 download_nsd."
+FETCH = "Fetch it with snakemake --cores 8 download_nsd and this run's --configfile."
 
 
 def region_volume(root: Path, subject: str, space: str, atlas: str, hemisphere: str) -> list[Path]:

@@ -16,7 +16,7 @@ CAPTION_FILES = ("annotations/captions_train2017.json", "annotations/captions_va
 LOOKED_AT = 24
 """Images that are read to see that there is something in them."""
 
-FETCH = "Fetch it with snakemake --cores 8 download_nsd."
+FETCH = "Fetch it with snakemake --cores 8 download_nsd and this run's --configfile."
 FETCH_CAPTIONS = (
     "Fetch annotations_trainval2017.zip from images.cocodataset.org/annotations and unpack it in "
     f"{STIMULI} of the dataset's root."
