@@ -27,6 +27,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from benchmarks.operations import count, matrix_rate, operations_per_picture
 from benchmarks.true_size import SIZES, build, random_generator
 from benchmarks.usual_way import largest_difference, make_pipeline, theirs
 
@@ -87,56 +88,21 @@ def ours(painter: Any) -> None:
             pass
 
 
-def operations_per_picture(size: dict, image_size: int, n_run: int) -> float:
-    """Floating-point operations of one picture, counted on the networks without running them.
-
-    Two UNet passes a step, one decoding at the native size, and a share of the decoding and
-    encoding that the samples of an image have in common.
-    """
-    import torch
-    from torch.utils.flop_counter import FlopCounterMode
-
-    def count(network: Any, *inputs: Any) -> int:
-        with FlopCounterMode(display=False) as counter, torch.no_grad():
-            network(*inputs)
-        return counter.get_total_flops()
-
-    with torch.device("meta"):
-        unet, vae = build("unet", size), build("vae", size)
-        native, small = size["unet"]["sample_size"], image_size // 8
-        latent = torch.empty(1, 4, native, native)
-        text = torch.empty(1, N_TOKENS, size["cross_attention_dim"])
-        step = count(unet, latent, torch.empty(1), text)
-        last = count(vae.decode, latent)
-        first = count(vae.decode, torch.empty(1, 4, small, small))
-        again = count(vae.encode, torch.empty(1, 3, 8 * native, 8 * native))
-    return 2 * n_run * step + last + (first + again) / SAMPLES
-
-
-def matrix_rate(device: str) -> float:
-    """Operations per second of a large matrix product: bfloat16 on a GPU, float32 on a CPU."""
+def encoding_rates(generator: Any, size: dict, image_size: int, n: int) -> dict[str, Any]:
+    """Pictures encoded per second, in batches and one at a time, with operations and memory."""
     import torch
 
-    n, repeats, dtype = (8192, 30, torch.bfloat16) if device == "cuda" else (1024, 3, torch.float32)
-    a, b = (torch.randn(n, n, device=device, dtype=dtype) for _ in range(2))
-    for _ in range(3):
-        a @ b
-
-    def products() -> None:
-        for _ in range(repeats):
-            a @ b
-
-    return 2 * n**3 * repeats / seconds_of(products, device)
-
-
-def encoding_rates(generator: Any, image_size: int, n: int) -> dict[str, float]:
-    """Pictures encoded per second, in batches and one at a time."""
     from afterimage.diffusion.batches import Limit, vae_batch
     from afterimage.diffusion.encoding import encode_pictures
 
     rng = np.random.default_rng(0)
     pictures = rng.integers(0, 256, (n, image_size, image_size, 3)).astype(np.uint8)
-    rates = {}
+    with torch.device("meta"):
+        operations = count(build("vae", size).encode, torch.empty(1, 3, image_size, image_size))
+    on_gpu = generator.device == "cuda"
+    rates: dict[str, Any] = {}
+    if on_gpu:
+        torch.cuda.reset_peak_memory_stats()
     for name, batch in (("batched", vae_batch(generator, image_size)), ("one_at_a_time", 1)):
         few = pictures if name == "batched" else pictures[: max(2, n // 4)]
 
@@ -147,7 +113,8 @@ def encoding_rates(generator: Any, image_size: int, n: int) -> dict[str, float]:
 
         encode()
         rates[name] = len(few) / seconds_of(encode, generator.device)
-    return rates
+    peak = torch.cuda.max_memory_allocated() if on_gpu else None
+    return rates | {"tflops": rates["batched"] * operations / 1e12, "peak_gpu_bytes": peak}
 
 
 def profile(painter: Any) -> None:
@@ -200,8 +167,10 @@ def throughput(arguments: argparse.Namespace, device: str) -> dict[str, Any]:
     print(f"{fast:.3f} pictures per second, usually {2 * n_theirs / slow:.3f}", flush=True)
     if arguments.profile:
         profile(painter)
-    rate = matrix_rate(device)
-    achieved = fast * operations_per_picture(size, image_size, painter.schedule.n_run)
+    rate = matrix_rate(device, seconds_of)
+    achieved = fast * operations_per_picture(
+        size, image_size, N_TOKENS, SAMPLES, painter.schedule.n_run
+    )
     return {
         "ratio": round(fast * slow / (2 * n_theirs), 2),
         "pictures_per_second": fast,
@@ -212,8 +181,9 @@ def throughput(arguments: argparse.Namespace, device: str) -> dict[str, Any]:
         "tflops": achieved / 1e12,
         "matrix_tflops": rate / 1e12,
         "share_of_matrix_rate": achieved / rate,
+        "share_one_at_a_time": achieved / rate / fast * 2 * n_theirs / slow,
         "peak_gpu_bytes": peak,
-        "encoded_per_second": encoding_rates(generator, image_size, 256 if on_gpu else 64),
+        "encoded_per_second": encoding_rates(generator, size, image_size, 256 if on_gpu else 64),
     }
 
 
@@ -227,7 +197,7 @@ def measure(arguments: argparse.Namespace, device: str) -> dict[str, Any]:
     keep_float32(device)
     single = random_generator(size, device, "float32")
     if on_gpu:
-        found["encoded_per_second_float32"] = encoding_rates(single, image_size, 64)
+        found["encoded_per_second_float32"] = encoding_rates(single, size, image_size, 64)
     painter = make_painter(single, size, image_size, 2, 2)
     difference = largest_difference(painter, make_pipeline(single))
     return {
@@ -262,13 +232,18 @@ def report(found: dict[str, Any]) -> None:
         ),
         ("ratio", f"{found['ratio']:.2f}"),
         ("TFLOP/s", f"{found['tflops']:.3f} of {found['matrix_tflops']:.3f} in a matrix product"),
-        ("share", f"{found['share_of_matrix_rate']:.0%}"),
+        (
+            "share",
+            f"{found['share_of_matrix_rate']:.0%}, "
+            f"one at a time {found['share_one_at_a_time']:.0%}",
+        ),
         ("same latents", f"to {found['largest_relative_difference']:.1e} of their size, float32"),
     ]
     for key in ("encoded_per_second", "encoded_per_second_float32"):
         if key in found:
-            batched, alone = found[key]["batched"], found[key]["one_at_a_time"]
-            rows.append((key.replace("_", " "), f"{batched:.1f}, one at a time {alone:.1f}"))
+            rates = found[key]
+            value = f"{rates['batched']:.1f}, one at a time {rates['one_at_a_time']:.1f}"
+            rows.append((key.replace("_", " "), f"{value}, {rates['tflops']:.1f} TFLOP/s"))
     if found["pictures_per_second_uncompiled"]:
         rows.insert(3, ("not compiled", f"{found['pictures_per_second_uncompiled']:.3f}"))
     if found["peak_gpu_bytes"]:
