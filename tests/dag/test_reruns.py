@@ -50,8 +50,8 @@ EDITS = {
     "the generator's UNet, touched or replaced": touch(
         "resources/demo_diffusion/unet/diffusion_pytorch_model.safetensors"
     ),
-    "the generator's noise schedule": touch(
-        "resources/demo_diffusion/scheduler/scheduler_config.json"
+    "the generator's noise schedule": added(
+        "resources/demo_diffusion/scheduler/scheduler_config.json", ""
     ),
     "a script": added("workflow_scripts/select_decoder.py", "EDITED = 1"),
     "a function that a script imports (`graphs.py`)": added("afterimage/graphs.py", "EDITED = 1"),
