@@ -121,12 +121,18 @@ def memory(megabytes, per_input=0):
     return needed
 
 
-def minutes(usual):
-    """Resources function: the minutes that a job may take, twice as many on every retry.
+def minutes(usual, per_gigabyte=0):
+    """Resources function: the minutes that a job may take, with so many for each GB of its input.
 
-    A cluster ends a job that takes longer, and a retry goes on where the one before it stopped.
+    Twice as many on every retry: a cluster ends a job that takes longer, and a retry goes on where
+    the one before it stopped.
     """
-    return lambda wildcards, attempt: usual * 2 ** (attempt - 1)
+
+    def allowed(wildcards, input, attempt):
+        size = sum(map(megabytes_in, input)) / 1000 if per_gigabyte else 0
+        return round((usual + per_gigabyte * size) * 2 ** (attempt - 1))
+
+    return allowed
 
 
 def megabytes_in(path):

@@ -23,7 +23,7 @@ rule train_decoder:
     resources:
         gpu=gpus,
         mem_mb=memory(3000, per_input=6),
-        runtime=minutes(240),
+        runtime=minutes(60, per_gigabyte=120),
     params:
         cfg=training_settings,
         code=decoder_code_of("train_decoder.py"),
@@ -70,7 +70,7 @@ rule predict_latents:
     resources:
         gpu=gpus,
         mem_mb=memory(2500, per_input=3),
-        runtime=minutes(30),
+        runtime=minutes(30, per_gigabyte=15),
     params:
         code=decoder_code_of("predict_latents.py"),
         execution=execution,

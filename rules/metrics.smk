@@ -150,7 +150,7 @@ rule score_images:
     resources:
         gpu=gpus,
         mem_mb=memory(6000),
-        runtime=minutes(60),
+        runtime=minutes(60, per_gigabyte=30),
     params:
         cfg=image_score_settings,
         files=stamp_of("images"),

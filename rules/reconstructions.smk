@@ -76,7 +76,7 @@ rule reconstruct_images:
     resources:
         gpu=gpus,
         mem_mb=memory(12000),
-        runtime=minutes(240),
+        runtime=minutes_of_shard,
     params:
         cfg=sampling_settings,
         code=code_of("reconstruct_images.py"),

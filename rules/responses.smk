@@ -67,7 +67,7 @@ rule extract_responses:
         "../envs/analysis.yaml"
     resources:
         mem_mb=memory(1500, per_input=3),
-        runtime=minutes(30),
+        runtime=minutes(30, per_gigabyte=15),
     params:
         cfg=response_settings,
         code=code_of("extract_responses.py"),

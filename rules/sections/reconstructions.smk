@@ -53,6 +53,16 @@ def sampling_settings(wildcards):
     )
 
 
+def minutes_of_shard(wildcards, input, attempt):
+    """Resources function: minutes for a shard's pictures, by the size of the latents they start from.
+
+    At a fifteenth of the pace that docs/scaling.md counts with, after an hour to load the model.
+    """
+    latents = megabytes_in(input.z) / int(wildcards.n_shards)
+    pictures = 2 * latents * config["reconstruction"]["n_samples"]
+    return round((60 + pictures) * 2 ** (attempt - 1))
+
+
 def external_folder(wildcards):
     """Where another system's pictures of a subject are; a missing folder ends the run at once."""
     folder = Path(EXTERNAL[wildcards.method][wildcards.dataset][wildcards.subject])

@@ -112,6 +112,31 @@ def test_what_runs_again_is_what_is_documented(finished, change):
     assert ran(jobs, expected) == expected
 
 
+@pytest.mark.parametrize(
+    ("rule", "store", "minutes"),
+    [
+        ("train_decoder", "responses/lower/train.zarr", 60 + 120 * 1.5),
+        ("reconstruct_images", "methods/best/z.zarr", 60 + 2 * 1500),
+    ],
+)
+def test_a_job_with_more_input_is_given_more_time(finished, rule, store, minutes):
+    """A gigabyte and a half more, of nothing; beside it the study's own megabytes do not count."""
+    assert most_minutes(finished, rule) == 60
+    more = finished.folder / "results/scanned/subj01" / store / "more"
+    with open(more, "wb") as stream:
+        stream.truncate(1_500_000_000)
+    given = most_minutes(finished, rule)
+    more.unlink()
+    assert given == pytest.approx(minutes, abs=1)
+
+
+def most_minutes(study: Study, rule: str) -> int:
+    """The longest running time that one of a rule's jobs asks for."""
+    done = study.run("--dry-run", "--forcerun", rule)
+    jobs = re.findall(rf"^(?:local)?rule {rule}:\n((?:    .*\n)+)", done.stdout, re.MULTILINE)
+    return max(int(re.search(r"\bruntime=(\d+)", job)[1]) for job in jobs)
+
+
 def test_what_is_said_is_what_runs(finished):
     """The last test, as it leaves other results behind."""
     assert finished.jobs_to_run() == []
