@@ -138,11 +138,17 @@ def _bar(what: str, total: int | None, delay: float):
 
 @contextmanager
 def pool_of(threads: int) -> Iterator[Each]:
-    """A `map` that runs on so many threads; Python's own for one."""
+    """A `map` that runs on so many threads; Python's own for one.
+
+    Meanwhile numpy's products of vectors keep to the thread that they are called from: with threads
+    of their own they would wait for the same cores, several times as long as they compute.
+    """
     if threads < 2:
         yield map
         return
-    with ThreadPoolExecutor(threads) as pool:
+    from threadpoolctl import threadpool_limits
+
+    with ThreadPoolExecutor(threads) as pool, threadpool_limits(1, user_api="blas"):
         yield pool.map
 
 

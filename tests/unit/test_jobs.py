@@ -7,6 +7,7 @@ import threading
 from pathlib import Path
 
 import pytest
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from afterimage.errors import InputError, closest
 from afterimage.jobs import (
@@ -135,6 +136,16 @@ def test_a_pool_keeps_the_order():
     for threads in (1, 4):
         with pool_of(threads) as each:
             assert list(each(lambda one, other: one - other, [5, 3, 9], [1, 2, 3])) == [4, 1, 6]
+
+
+def test_numpy_has_one_thread_beside_a_pool():
+    def threads_of_blas() -> set[int]:
+        return {each["num_threads"] for each in threadpool_info() if each["user_api"] == "blas"}
+
+    with threadpool_limits(2, user_api="blas"):
+        with pool_of(2):
+            assert threads_of_blas() == {1}
+        assert threads_of_blas() == {2}
 
 
 def test_the_next_item_is_made_while_this_one_is_used():
