@@ -8,10 +8,10 @@ import ast
 import importlib
 import re
 from collections.abc import Mapping
-from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from afterimage.decoders.limits import check_value
 from afterimage.errors import InputError, closest
 
 if TYPE_CHECKING:
@@ -33,17 +33,7 @@ def settings_of(kind: str) -> dict[str, Any]:
     InputError
         if there is no such kind
     """
-    from afterimage.decoders.interface import TrainingSettings
-
-    shared = {field.name: field.default for field in fields(TrainingSettings)}
-    settings = _class_in(_existing_file(kind), "Settings")
-    bases = [base.id for base in settings.bases if isinstance(base, ast.Name)]
-    own = {
-        line.target.id: ast.literal_eval(line.value)
-        for line in settings.body
-        if isinstance(line, ast.AnnAssign) and isinstance(line.target, ast.Name) and line.value
-    }
-    return {**(shared if "TrainingSettings" in bases else {}), **own}
+    return _read_settings(_existing_file(kind), "Settings")[0]
 
 
 def check_settings(values: Mapping[str, Any], where: str = "decoder") -> str:
@@ -52,20 +42,17 @@ def check_settings(values: Mapping[str, Any], where: str = "decoder") -> str:
     Raises
     ------
     InputError
-        for an unknown kind, an unknown hyper-parameter or a value of the wrong type
+        for an unknown kind, an unknown hyper-parameter or a value that it cannot have
     """
     kind = str(values.get("kind", ""))
-    _existing_file(kind, f"{where}.kind")
-    defaults = settings_of(kind)
+    defaults, limits = _read_settings(_existing_file(kind, f"{where}.kind"), "Settings")
     for name, value in values.items():
         if name == "kind":
             continue
         if name not in defaults:
             hint = closest(name, list(defaults))
             raise InputError(where, f"a setting of kind {kind!r}", repr(name), hint)
-        if not _same_type(value, defaults[name]):
-            wanted = type(defaults[name]).__name__
-            raise InputError(f"{where}.{name}", f"a value of type {wanted}", repr(value))
+        check_value(f"{where}.{name}", value, defaults[name], limits.get(name, {}))
     return kind
 
 
@@ -113,21 +100,45 @@ def _existing_file(kind: str, where: str = "decoder kind") -> Path:
     return files[kind]
 
 
+def _read_settings(file: Path, name: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Defaults and limits of a dataclass of hyper-parameters, inherited ones first.
+
+    Its bases are other such classes, imported from files of this package.
+    """
+    settings = _class_in(file, name)
+    defaults: dict[str, Any] = {}
+    limits: dict[str, Any] = {}
+    for base in settings.bases:
+        inherited = _read_settings(*_imported(file, ast.unparse(base)))
+        defaults, limits = inherited[0] | defaults, inherited[1] | limits
+    for line in settings.body:
+        if isinstance(line, ast.AnnAssign) and isinstance(line.target, ast.Name) and line.value:
+            values = ast.literal_eval(line.value)
+            if line.target.id == "limits":
+                limits |= values
+            else:
+                defaults[line.target.id] = values
+    return defaults, limits
+
+
+def _imported(file: Path, name: str) -> tuple[Path, str]:
+    """The package's file that a class comes from, and the class's name there."""
+    for line in ast.parse(file.read_text()).body:
+        if isinstance(line, ast.ImportFrom) and (line.module or "").startswith(f"{__name__}."):
+            for alias in line.names:
+                stem = str(line.module).removeprefix(f"{__name__}.")
+                paths = [Path(folder) / f"{stem}.py" for folder in __path__]
+                if name == (alias.asname or alias.name) and any(map(Path.exists, paths)):
+                    return next(filter(Path.exists, paths)), alias.name
+    wanted = f"the base {name} of its Settings imported by name from a file of {__name__}"
+    raise InputError(file, wanted, "no such import")
+
+
 def _class_in(file: Path, name: str) -> ast.ClassDef:
     for node in ast.parse(file.read_text()).body:
         if isinstance(node, ast.ClassDef) and node.name == name:
             return node
     raise InputError(file, f"a class named {name}", "none")
-
-
-def _same_type(value: Any, default: Any) -> bool:
-    if isinstance(default, bool) or isinstance(value, bool):
-        return isinstance(default, bool) and isinstance(value, bool)
-    if isinstance(default, float):
-        return isinstance(value, int | float)
-    if isinstance(default, tuple | list):
-        return isinstance(value, tuple | list)
-    return isinstance(value, type(default))
 
 
 def _hashable(value: Any) -> Any:

@@ -6,6 +6,7 @@ convolutions with kernel 7 and hidden layers of 1024 and 2048, image two blocks 
 """
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -39,6 +40,14 @@ class Settings(TrainingSettings):
     shared_blocks: bool = False
     rectify_ends: bool = True
 
+    limits: ClassVar[dict] = {
+        "channels": {"least": 1},
+        "n_blocks": {"least": 1},
+        "convolutions_per_block": {"least": 1},
+        "kernel": {"least": 1, "odd": True},
+        "hidden": {"least": 1},
+    }
+
 
 class Decoder(NetworkDecoder):
     """Trains a `ConvolutionalNetwork`."""
@@ -66,6 +75,7 @@ class ConvolutionalNetwork(Network):
         n_distinct = 1 if settings.shared_blocks else settings.n_blocks
         self.blocks = nn.ModuleList(residual_branch(settings) for _ in range(n_distinct))
         self.n_blocks = settings.n_blocks
+        self.rectify_ends = settings.rectify_ends
         self.ends = nn.ReLU() if settings.rectify_ends else nn.Identity()
         self.narrow = Narrow(settings.channels, 1, 1)
         self.hidden = fully_connected([n_voxels, *settings.hidden], nn.ReLU)
@@ -86,8 +96,11 @@ class ConvolutionalNetwork(Network):
         """Scale and shift the last convolution, so that its ReLU lets most of its output pass.
 
         Its inputs are all positive, and it has one channel: with weights drawn as usual, about
-        every second network would put out zeros alone and never learn.
+        every second network would put out zeros alone and never learn. Without that ReLU there is
+        nothing to mend.
         """
+        if not self.rectify_ends:
+            return
         before = self.convolve(x)
         self.narrow.weight /= before.std()
         assert self.narrow.bias is not None

@@ -3,10 +3,11 @@
 The published graph runs one way, so its last node has no out-edges, and torch-geometric's symmetric
 normalisation by out-degree then drops every edge into it. Here the Laplacian is the random walk's,
 an edge i -> j weighing r / (sum of |r| over the edges out of i): every edge counts, whatever its
-sign.
+sign. With `normalisation: sym` it is the published one.
 """
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -29,6 +30,8 @@ class Settings(TrainingSettings):
     channels : of the convolutions after pooling
     n_blocks : residual blocks of one convolution, kernel 3, and LeakyReLU
     hidden : width of the fully connected layer before the output
+    normalisation : of the graph's Laplacian: rw (random walk), or sym (symmetric), as published,
+        which drops every edge into a node that has none out of it
     shared_blocks : apply one block `n_blocks` times, as the published code does
     """
 
@@ -37,7 +40,17 @@ class Settings(TrainingSettings):
     channels: int = 16
     n_blocks: int = 2
     hidden: int = 1024
+    normalisation: str = "rw"
     shared_blocks: bool = False
+
+    limits: ClassVar[dict] = {
+        "width": {"least": 1},
+        "orders": {"least": 1, "length": 2},
+        "channels": {"least": 1},
+        "n_blocks": {"least": 1},
+        "hidden": {"least": 1},
+        "normalisation": {"choices": ["rw", "sym"]},
+    }
 
 
 class Decoder(NetworkDecoder):
@@ -76,9 +89,10 @@ class GraphNetwork(Network):
         voxels = voxels_of_nodes(graph)
         self.register_buffer("voxels", torch.from_numpy(voxels), persistent=False)
         first, second = settings.orders
-        self.first = GraphConvolution(voxels.shape[1], settings.width, first, graph)
+        kind = settings.normalisation
+        self.first = GraphConvolution(voxels.shape[1], settings.width, first, graph, kind)
         self.normalise = nn.BatchNorm1d(settings.width)
-        self.second = GraphConvolution(settings.width, settings.width, second, graph)
+        self.second = GraphConvolution(settings.width, settings.width, second, graph, kind)
         self.widen = nn.Sequential(nn.Conv1d(1, settings.channels, 1), nn.LeakyReLU())
         n_distinct = 1 if settings.shared_blocks else settings.n_blocks
         self.blocks = nn.ModuleList(
@@ -108,20 +122,28 @@ class GraphNetwork(Network):
 class GraphConvolution(ChebConv):
     """ChebConv over one small graph that all samples share, normalised once.
 
-    With lambda_max = 2 the scaled Laplacian is minus the random walk's matrix: its diagonal is
-    zero, and its entry for an edge i -> j is minus that edge's share of node i's degree.
+    With lambda_max = 2 the scaled Laplacian is minus the normalised adjacency: its diagonal is
+    zero, and its entry for an edge i -> j is minus that edge's share of node i's degree (rw), or
+    minus its weight over the root of both nodes' degrees, zero where either has none (sym). Degrees
+    are sums of |r| over the edges out of a node.
     """
 
     edges: Tensor
     scaled: Tensor
 
-    def __init__(self, width_in: int, width_out: int, order: int, graph: Graph) -> None:
-        super().__init__(width_in, width_out, order, normalization="rw")
+    def __init__(
+        self, width_in: int, width_out: int, order: int, graph: Graph, normalisation: str = "rw"
+    ) -> None:
+        super().__init__(width_in, width_out, order, normalization=normalisation)
         edges = torch.from_numpy(graph.edge_index)
         weights = torch.from_numpy(graph.edge_weight.astype(np.float32))
         degrees = torch.zeros(graph.n_nodes).index_add_(0, edges[0], weights.abs())
         self.register_buffer("edges", edges, persistent=False)
-        self.register_buffer("scaled", -weights / degrees[edges[0]], persistent=False)
+        scaled = -weights / degrees[edges[0]]
+        if normalisation == "sym":
+            root = torch.where(degrees > 0, degrees.rsqrt(), 0)
+            scaled = -weights * root[edges[0]] * root[edges[1]]
+        self.register_buffer("scaled", scaled, persistent=False)
 
     def __norm__(self, *arguments: object, **options: object) -> tuple[Tensor, Tensor]:
         """Stand in for the normalisation by signed out-degrees."""

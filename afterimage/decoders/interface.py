@@ -97,13 +97,15 @@ class TrainingSettings:
 
     Attributes
     ----------
-    learning_rate, batch_size : Adam's, Table 2 of the report at full size
+    learning_rate, batch_size : Adam's, Table 2 of the report at full size; batch normalisation
+        needs two samples
     epochs : the most that are trained
     patience : epochs without a lower validation error after which training stops
     weight_decay : decoupled from the gradient (0: plain Adam, as reported)
     input_noise : standard deviation of normal noise added to responses in training, in their units
     start_at_mean : let the last layer's bias begin at the mean training latent
     seed : of weights, batch order and noise
+    limits : which values they may have, in the words of `afterimage.decoders.limits`
     """
 
     learning_rate: float = 1e-3
@@ -114,6 +116,16 @@ class TrainingSettings:
     input_noise: float = 0.0
     start_at_mean: bool = True
     seed: int = 0
+
+    limits: ClassVar[dict] = {
+        "learning_rate": {"above": 0},
+        "batch_size": {"least": 2},
+        "epochs": {"least": 1},
+        "patience": {"least": 1},
+        "weight_decay": {"least": 0},
+        "input_noise": {"least": 0},
+        "seed": {"least": 0},
+    }
 
 
 class Decoder(ABC):

@@ -9,7 +9,7 @@ covariance: `covariance_ridge` takes those, with himalaya's arithmetic on any of
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -38,6 +38,13 @@ class Settings:
     folds: int = 5
     intercept: bool = True
     seed: int = 0
+
+    limits: ClassVar[dict] = {
+        "alpha_exponents": {"length": 2, "ascending": True},
+        "alphas_per_decade": {"least": 1},
+        "folds": {"least": 2},
+        "seed": {"least": 0},
+    }
 
     def alphas(self) -> np.ndarray:
         """All penalties, ascending."""

@@ -1,7 +1,7 @@
 """What the networks share: a module to train, and a decoder around it."""
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any, ClassVar
@@ -76,11 +76,21 @@ class NetworkDecoder(Decoder):
 
     def predict(self, x: np.ndarray, execution: Execution, batch_size: int = 0) -> np.ndarray:
         """Predict in float32, in batches of `batch_size` (0: 256)."""
+        return self.compute(self.network, x, execution, batch_size)
+
+    def compute(
+        self,
+        function: Callable[[Tensor], Tensor],
+        x: np.ndarray,
+        execution: Execution,
+        batch_size: int = 0,
+    ) -> np.ndarray:
+        """A function of responses that uses the network's weights, as `predict` is computed."""
         size = batch_size or 256
         self.network.to(execution.device).eval()
         with torch.inference_mode(), convolutions(replace(execution, half=False)):
             parts = [
-                self.network(torch.from_numpy(x[begin : begin + size]).to(execution.device)).cpu()
+                function(torch.from_numpy(x[begin : begin + size]).to(execution.device)).cpu()
                 for begin in range(0, len(x), size)
             ]
         return torch.cat(parts).numpy()

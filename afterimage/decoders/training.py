@@ -21,7 +21,7 @@ from afterimage.jobs import progress
 if TYPE_CHECKING:
     from afterimage.decoders.networks import Network
 
-VALIDATION_BATCH = 1024
+VALIDATION_BATCH = 256
 
 
 def train_network(
@@ -97,7 +97,7 @@ def batches(order: Tensor, size: int) -> list[Tensor]:
 
     Batch normalisation has no variance over a single sample.
     """
-    parts = list(order.split(max(2, size)))
+    parts = list(order.split(size))
     if len(parts) > 1 and len(parts[-1]) == 1:
         parts[-2:] = [torch.cat(parts[-2:])]
     return parts

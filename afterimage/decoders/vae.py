@@ -1,17 +1,20 @@
 """A variational autoencoder of the responses whose latent is the image's (report, section 2.5.2).
 
 The encoder gives mean and log-variance in the image latent's space; the decoder gives the responses
-back from a sample. Predictions are the mean.
+back from a sample. Predictions are the mean, or with `predict: sample` a sample, as published.
 """
 
+import hashlib
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import ClassVar
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from afterimage.decoders.interface import TrainingSettings
+from afterimage.decoders.interface import Execution, TrainingSettings
 from afterimage.decoders.networks import Network, NetworkDecoder
 
 
@@ -25,6 +28,8 @@ class Settings(TrainingSettings):
     width : of the decoder's blocks
     n_blocks : of linear, batch normalisation, LeakyReLU, with a skip where widths match
     latent_weight, reconstruction_weight, kl_weight : of the loss's three terms
+    predict : mean, or sample from the predicted distribution, as published; training stops by the
+        mean's validation error in either case
     """
 
     hidden: tuple = (512, 256)
@@ -33,6 +38,17 @@ class Settings(TrainingSettings):
     latent_weight: float = 1.0
     reconstruction_weight: float = 1.0
     kl_weight: float = 0.0
+    predict: str = "mean"
+
+    limits: ClassVar[dict] = {
+        "hidden": {"least": 1, "length": 2},
+        "width": {"least": 1},
+        "n_blocks": {"least": 1},
+        "latent_weight": {"least": 0},
+        "reconstruction_weight": {"least": 0},
+        "kl_weight": {"least": 0},
+        "predict": {"choices": ["mean", "sample"]},
+    }
 
 
 class Decoder(NetworkDecoder):
@@ -40,10 +56,23 @@ class Decoder(NetworkDecoder):
 
     settings_type = Settings
     settings: Settings
+    network: "VariationalNetwork"
 
     def build(self) -> Network:
         """Make the untrained network."""
         return VariationalNetwork(self.settings, self.shapes.n_voxels, self.shapes.n_outputs)
+
+    def predict(self, x: np.ndarray, execution: Execution, batch_size: int = 0) -> np.ndarray:
+        """Predict the mean or a sample, in float32, in batches of `batch_size` (0: 256)."""
+        mean = super().predict(x, execution, batch_size)
+        if self.settings.predict == "mean":
+            return mean
+        deviation = self.compute(self.network.deviation, x, execution, batch_size)
+        for row, response in enumerate(x):
+            mean[row] += deviation[row] * standard_normal(
+                response, self.settings.seed, len(mean[row])
+            )
+        return mean
 
 
 class VariationalNetwork(Network):
@@ -69,6 +98,10 @@ class VariationalNetwork(Network):
         """Predict the mean (batch, n_outputs)."""
         return self.head(self.encoder(x))
 
+    def deviation(self, x: Tensor) -> Tensor:
+        """Standard deviation (batch, n_outputs) of the predicted distribution."""
+        return (self.log_variance(self.encoder(x)) / 2).exp()
+
     def decode(self, z: Tensor) -> Tensor:
         """Give responses (batch, n_voxels) back from latents (batch, n_outputs)."""
         for block in self.blocks:
@@ -85,7 +118,8 @@ class VariationalNetwork(Network):
         code = self.encoder(x)
         mean, log_variance = self.head(code).float(), self.log_variance(code).float()
         variance = log_variance.exp()
-        sample = mean + variance.sqrt() * torch.randn_like(mean)
+        # Not the variance's root, whose gradient is no number where the variance underflows.
+        sample = mean + (log_variance / 2).exp() * torch.randn_like(mean)
         error = functional.mse_loss(mean, y)
         reconstruction = functional.mse_loss(self.decode(sample).float(), x)
         divergence = 0.5 * (mean**2 + variance - 1 - log_variance).mean()
@@ -96,3 +130,13 @@ class VariationalNetwork(Network):
             + weights.kl_weight * divergence
         )
         return loss, error.detach()
+
+
+def standard_normal(response: np.ndarray, seed: int, size: int) -> np.ndarray:
+    """Noise (size,) float32 that belongs to a response, whatever it is predicted together with.
+
+    Two halves of an image's repeats are different responses: theirs is independent.
+    """
+    digest = hashlib.sha256(np.ascontiguousarray(response).data).digest()
+    rng = np.random.default_rng([seed, int.from_bytes(digest)])
+    return rng.standard_normal(size, dtype=np.float32)

@@ -11,7 +11,12 @@ import yaml
 
 from afterimage import decoders
 from afterimage.decoders import files
-from afterimage.decoders.interface import Execution, Shapes, mean_squared_error
+from afterimage.decoders.interface import (
+    Execution,
+    Shapes,
+    TrainingSettings,
+    mean_squared_error,
+)
 from afterimage.errors import InputError
 from tests.unit.decoder_samples import LATENT, SMALL, brain, entry, graph, shapes
 
@@ -21,6 +26,13 @@ PAGE = Path(__file__).parents[2] / "docs" / "decoders.md"
 def block(language: str) -> str:
     """The page's example in a language."""
     return PAGE.read_text().split(f"```{language}\n")[1].split("```")[0]
+
+
+def added(name, code, folder, monkeypatch):
+    """Another kind, whose file lies in a folder of its own."""
+    (folder / f"{name}.py").write_text(code)
+    monkeypatch.setattr(decoders, "__path__", [*decoders.__path__, str(folder)])
+    monkeypatch.delitem(sys.modules, f"afterimage.decoders.{name}", raising=False)
 
 
 @pytest.fixture
@@ -62,6 +74,34 @@ def test_looking_at_settings_imports_no_torch():
         ({"kind": "cnn", "shared_blocks": 1}, "bool"),
         ({"kind": "cnn", "n_blocks": True}, "int"),
         ({"kind": "linear", "learning_rate": 0.1}, "a setting of kind 'linear'"),
+        ({"kind": "cnn", "batch_size": 0}, "batch_size: expected a finite number of at least 2"),
+        ({"kind": "vae", "batch_size": -7}, "decoder.batch_size: .* found -7"),
+        ({"kind": "gcn", "batch_size": 1}, "decoder.batch_size: .* found 1"),
+        ({"kind": "cnn", "epochs": 0}, "decoder.epochs: .* at least 1, found 0"),
+        ({"kind": "cnn", "patience": -3}, "decoder.patience: .* at least 1, found -3"),
+        ({"kind": "cnn", "learning_rate": -1}, "learning_rate: .* number above 0, found -1"),
+        ({"kind": "cnn", "learning_rate": 0.0}, "decoder.learning_rate"),
+        ({"kind": "cnn", "learning_rate": float("nan")}, "learning_rate: .* found nan"),
+        ({"kind": "cnn", "learning_rate": float("inf")}, "learning_rate: .* found inf"),
+        ({"kind": "cnn", "input_noise": -0.1}, "decoder.input_noise"),
+        ({"kind": "cnn", "weight_decay": -0.1}, "decoder.weight_decay"),
+        ({"kind": "cnn", "seed": -1}, "decoder.seed"),
+        ({"kind": "cnn", "kernel": 10}, "kernel: expected an odd number .* found 10"),
+        ({"kind": "cnn", "channels": 0}, "decoder.channels"),
+        ({"kind": "cnn", "n_blocks": 0}, "decoder.n_blocks"),
+        ({"kind": "cnn", "convolutions_per_block": 0}, "decoder.convolutions_per_block"),
+        ({"kind": "cnn", "hidden": ["a"]}, "decoder.hidden: expected a list of int"),
+        ({"kind": "cnn", "hidden": [8, 0]}, "hidden: expected a list of numbers of at least 1"),
+        ({"kind": "vae", "hidden": [8]}, "decoder.hidden: expected 2 numbers of at least 1"),
+        ({"kind": "vae", "kl_weight": -1}, "decoder.kl_weight"),
+        ({"kind": "vae", "predict": "noisy"}, "expected one of mean, sample, found 'noisy'"),
+        ({"kind": "gcn", "orders": [4, 0]}, "decoder.orders"),
+        ({"kind": "gcn", "orders": [4, 3, 2]}, "decoder.orders"),
+        ({"kind": "gcn", "normalisation": "symmetric"}, "expected one of rw, sym"),
+        ({"kind": "linear", "folds": 1}, "decoder.folds: .* at least 2, found 1"),
+        ({"kind": "linear", "alphas_per_decade": 0}, "decoder.alphas_per_decade"),
+        ({"kind": "linear", "alpha_exponents": [7, 0]}, "2 numbers in ascending order"),
+        ({"kind": "linear", "alpha_exponents": [0, float("nan")]}, "decoder.alpha_exponents"),
     ],
 )
 def test_a_bad_entry_is_one_clear_line(values, hint):
@@ -130,6 +170,49 @@ def test_a_new_decoder_is_one_file_and_one_entry(toy, tmp_path):
     files.save(tmp_path / "model", decoder, {}, decoder.fit(train, validation, Execution()))
     predicted = files.load(tmp_path / "model")[0].predict(test.x, Execution())
     assert ((predicted - test.y) ** 2).mean() < 0.3 * test.y.var(axis=0).mean()
+
+
+def test_settings_may_derive_from_another_kinds(tmp_path, monkeypatch):
+    code = """
+from dataclasses import dataclass
+from typing import ClassVar
+
+from afterimage.decoders import cnn
+from afterimage.decoders.cnn import Settings as CnnSettings
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings(CnnSettings):
+    kernel: int = 3
+    rate: float = 0.5
+
+    limits: ClassVar[dict] = {"rate": {"above": 0}}
+
+
+class Decoder(cnn.Decoder):
+    settings_type = Settings
+"""
+    added("dropped", code, tmp_path, monkeypatch)
+    settings = decoders.load_kind("dropped").settings_type
+    found = decoders.settings_of("dropped")
+    assert found == {one.name: one.default for one in fields(settings)}
+    assert (found["kernel"], found["channels"], found["epochs"]) == (3, 64, 100)
+    for name, value in (("rate", 0), ("kernel", 4), ("epochs", 0)):
+        with pytest.raises(InputError, match=f"decoder.{name}"):
+            decoders.check_settings({"kind": "dropped", name: value})
+    added("unknown", code.replace("decoders.cnn import", "decoder import"), tmp_path, monkeypatch)
+    with pytest.raises(InputError, match=r"unknown\.py: expected the base CnnSettings"):
+        decoders.settings_of("unknown")
+
+
+@pytest.mark.parametrize("kind", SMALL)
+def test_every_number_has_limits_that_its_default_keeps(kind):
+    settings = decoders.load_kind(kind).settings_type
+    shared = {} if kind == "linear" else TrainingSettings.limits
+    limits = shared | settings.limits
+    wanted = {one.name for one in fields(settings) if not isinstance(one.default, bool)}
+    assert set(limits) == wanted
+    decoders.check_settings({"kind": kind, **decoders.settings_of(kind)})
 
 
 def test_which_kinds_need_a_graph_is_known_without_import():

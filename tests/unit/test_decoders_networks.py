@@ -9,7 +9,7 @@ from torch_geometric.nn import global_mean_pool
 from afterimage.decoders import gcn, make
 from afterimage.decoders.cnn import ConvolutionalNetwork
 from afterimage.decoders.cnn import Settings as CnnSettings
-from afterimage.decoders.interface import Graph, Shapes
+from afterimage.decoders.interface import Execution, Graph, Shapes
 from afterimage.decoders.vae import Settings as VaeSettings
 from afterimage.decoders.vae import VariationalNetwork
 from tests.unit.decoder_samples import entry, graph
@@ -138,6 +138,15 @@ def test_cnn_starts_alive_whatever_the_seed():
             assert (network.ends(network.convolve(x)) > 0).float().mean() > 0.9
 
 
+def test_without_the_relu_nothing_is_rescaled():
+    network = ConvolutionalNetwork(CnnSettings(channels=8, rectify_ends=False), 50, 4)
+    before = weights(network)
+    with torch.no_grad():
+        network.prepare(torch.randn(32, 50))
+    after = weights(network)
+    assert all(np.array_equal(before[name], after[name]) for name in before)
+
+
 def test_vae_forward_loss_and_skips():
     torch.manual_seed(0)
     settings = VaeSettings(hidden=(8, 6), width=5, reconstruction_weight=0.5, kl_weight=0.25)
@@ -169,6 +178,42 @@ def test_vae_forward_loss_and_skips():
     network.eval()
     with torch.no_grad():
         np.testing.assert_allclose(network(x).numpy(), mean, atol=1e-5)
+
+
+def test_vae_has_a_gradient_where_the_variance_underflows():
+    torch.manual_seed(0)
+    network = VariationalNetwork(VaeSettings(hidden=(8, 6), width=5), 9, 4).train()
+    with torch.no_grad():
+        network.log_variance.bias.fill_(-110)
+    assert torch.tensor(-110.0).exp() == 0
+    loss, _ = network.training_loss(torch.randn(7, 9), torch.randn(7, 4))
+    loss.backward()
+    assert all(one.grad.isfinite().all() for one in network.parameters())
+
+
+def test_vae_predicts_a_sample_as_published():
+    """Mean plus deviation times noise that belongs to seed and response, whatever the batch."""
+    settings = {"hidden": [8, 6], "width": 5, "seed": 3}
+    mean, sample, other = (
+        make({"kind": "vae", **settings, **more}, Shapes(9, (2, 500)))
+        for more in ({}, {"predict": "sample"}, {"predict": "sample", "seed": 4})
+    )
+    for decoder in (sample, other):
+        decoder.restore(mean.tensors())
+    x = np.random.default_rng(0).normal(size=(6, 9)).astype(np.float32)
+    found = sample.predict(x, Execution())
+    w = weights(mean.network)
+    code = leaky(x @ w["encoder.0.weight"].T + w["encoder.0.bias"])
+    code = code @ w["encoder.2.weight"].T + w["encoder.2.bias"]
+    log_variance = code @ w["log_variance.weight"].T + w["log_variance.bias"]
+    noise = (found - mean.predict(x, Execution())) / np.exp(log_variance / 2)
+    assert np.abs(noise.mean(axis=1)).max() < 4 / np.sqrt(1000)
+    np.testing.assert_allclose(noise.std(axis=1), 1, atol=0.1)
+    assert np.abs(np.corrcoef(noise) - np.eye(6)).max() < 0.15
+    np.testing.assert_allclose(
+        sample.predict(x[::-1].copy(), Execution(), 2)[::-1], found, atol=1e-5
+    )
+    assert np.abs(other.predict(x, Execution()) - found).max() > 0.1
 
 
 def chebyshev(x: np.ndarray, operator: np.ndarray, terms: list[np.ndarray], bias: np.ndarray):
@@ -234,6 +279,40 @@ def test_torch_geometrics_own_normalisation_loses_edges():
     changed = x.clone()
     changed[0] += 1
     assert torch.equal(layer(changed, edges, edge_weights)[2], layer(x, edges, edge_weights)[2])
+
+
+def positive_graph() -> Graph:
+    """Without negative edges, of which torch-geometric's degrees make roots of negative numbers."""
+    return Graph(graph().node_of_voxel, graph().edge_index, np.abs(graph().edge_weight))
+
+
+def test_the_published_normalisation_is_torch_geometrics():
+    """Edges into the last node, which has none out of it, vanish; the others do not."""
+    from torch_geometric.nn import ChebConv
+
+    torch.manual_seed(0)
+    wiring = positive_graph()
+    layer = gcn.GraphConvolution(5, 4, 4, wiring, "sym")
+    plain = ChebConv(5, 4, 4)
+    plain.load_state_dict(layer.state_dict())
+    x = torch.randn(2, 3, 5)
+    edges, edge_weights = torch.from_numpy(wiring.edge_index), torch.from_numpy(wiring.edge_weight)
+    torch.testing.assert_close(layer(x), plain(x, edges, edge_weights))
+    changed = x.clone()
+    changed[:, 0] += 1
+    assert torch.equal(layer(changed)[:, 2], layer(x)[:, 2]), "an edge into the last node is alive"
+    assert (layer(changed)[:, 1] - layer(x)[:, 1]).abs().max() > 1e-3
+
+
+def test_the_gcns_normalisation_is_its_setting():
+    one, other = (
+        make(entry("gcn", normalisation=name), Shapes(40, (5,)), graph()).network.eval()
+        for name in ("rw", "sym")
+    )
+    other.load_state_dict(one.state_dict())
+    assert other.second.scaled.tolist()[1:] == [0, 0]
+    assert (one.second.scaled != 0).all()
+    assert not torch.equal(one(torch.ones(2, 40)), other(torch.ones(2, 40)))
 
 
 def test_a_node_alone_and_a_graph_without_edges():
