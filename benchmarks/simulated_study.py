@@ -34,7 +34,10 @@ class Study:
     train, validation, test : samples, voxels normalised by all training trials; image by image
     latent : shape of what is predicted for one image
     graph : of the areas that images are decoded from, None for text
-    best_linear : (n_test, n_outputs) what the best linear decoder predicts for the test samples
+    best_linear : (n_test, n_outputs) what the best linear decoder of single trials predicts for
+        the test samples
+    best_of_means : (n_test, n_outputs) the same of the linear decoder that is best for means of
+        `REPEATS` trials, as the test samples are
     """
 
     train: Samples
@@ -43,6 +46,7 @@ class Study:
     latent: tuple[int, ...]
     graph: Graph | None
     best_linear: np.ndarray
+    best_of_means: np.ndarray
 
 
 def simulate(
@@ -55,7 +59,7 @@ def simulate(
     config : the whole of config.yaml
     kind : of brain, linear or nonlinear
     n_images : to train on, `REPEATS` trials each
-    n_scenes : behind the best linear decoder
+    n_scenes : behind the best linear decoders
 
     Returns
     -------
@@ -86,8 +90,12 @@ def simulate(
         regions = dataset["areas"]["lower" if early else "higher"]["regions"]
         voxels = np.isin(brain.region, list(regions))
         targets = dict(zip(counts, np.split(values.reshape(len(values), -1), ends), strict=True))
-        decoder = best_linear_decoder(
-            brain.answers(features["scenes"])[:, voxels], brain.noise_sd[voxels], targets["scenes"]
+        answers, noise_sd = brain.answers(features["scenes"])[:, voxels], brain.noise_sd[voxels]
+        best, of_means = (
+            best_linear_decoder(answers, noise_sd / np.sqrt(repeats), targets["scenes"])
+            .predict(trials["test"][:, voxels])
+            .astype(np.float32)
+            for repeats in (1, REPEATS)
         )
         samples = _normalised({part: x[:, voxels] for part, x in trials.items()}, targets)
         studies[target] = Study(
@@ -96,7 +104,8 @@ def simulate(
             graph=_graph(dataset["graph"], brain.region[voxels], samples["train"])
             if early
             else None,
-            best_linear=decoder.predict(trials["test"][:, voxels]).astype(np.float32),
+            best_linear=best,
+            best_of_means=of_means,
         )
     return studies
 

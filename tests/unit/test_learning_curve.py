@@ -26,7 +26,7 @@ from tests.unit.decoder_samples import LATENT, brain, entry
 def study():
     train, validation, test = brain(400)
     best = test.y * 0.9 + train.mean_target() * 0.1
-    return Study(train, validation, test, LATENT, None, best)
+    return Study(train, validation, test, LATENT, None, best, best)
 
 
 @pytest.fixture(scope="module")

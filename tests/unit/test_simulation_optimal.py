@@ -63,6 +63,27 @@ def test_no_decoder_trained_on_many_trials_does_better(kind):
     assert best == pytest.approx(ordinary, rel=0.02)
 
 
+def test_on_means_of_trials_a_linear_decoder_surpasses_it():
+    """It is the best for single trials; the more trials a mean has, the more room is above it."""
+    truth = make_truth(n_scenes=150)
+    brain, rng = truth.brain, np.random.default_rng(2)
+    features = flat_features(list(truth.scenes.values()))
+    targets = features[:, ::50]
+    of_mean = ((targets - targets.mean(axis=0)) ** 2).mean()
+    answers = brain.answers(features)
+    gains, shares = {}, {}
+    for repeats in (1, 3, 12):
+        trials = [brain.trials(features, rng) for _ in range(20 * repeats)]
+        means = np.mean(np.reshape(trials, (20, repeats, *answers.shape)), axis=1)
+        for made_for in (1, repeats):
+            decoder = best_linear_decoder(answers, brain.noise_sd / np.sqrt(made_for), targets)
+            errors = [((decoder.predict(mean) - targets) ** 2).mean() for mean in means]
+            gains[made_for] = of_mean - np.mean(errors)
+        shares[repeats] = gains[repeats] / gains[1]
+    assert shares[1] == 1
+    assert 1.01 < shares[3] < shares[12]
+
+
 def test_voxels_are_found_by_position():
     truth = make_truth()
     order = np.random.default_rng(0).permutation(len(truth.position))[:9]
