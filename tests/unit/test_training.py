@@ -7,7 +7,9 @@ import pytest
 import torch
 
 from afterimage.decoders import make, running, training
-from afterimage.decoders.interface import Execution, Samples
+from afterimage.decoders.interface import Execution, Samples, TrainingSettings
+from afterimage.decoders.networks import Network
+from afterimage.decoders.steps import Resident, Step
 from afterimage.errors import InputError
 from tests.unit.decoder_samples import SMALL, brain, entry, graph, shapes
 
@@ -105,7 +107,7 @@ def test_stops_by_patience_and_keeps_the_best_epoch():
     assert decoder.notes() == {"epochs": len(history), "best_epoch": int(np.argmin(errors)) + 1}
 
 
-def test_published_normalisation_of_the_first_epoch():
+def test_start_at_mean():
     """Starting at the mean, the untrained network is about as good as predicting the mean."""
     train, validation, _ = brain(200)
     of_mean = ((train.mean_target() - validation.y) ** 2).mean()
@@ -114,6 +116,61 @@ def test_published_normalisation_of_the_first_epoch():
         "cnn", train, validation, epochs=1, learning_rate=1e-6, start_at_mean=False
     )
     assert at_mean[0]["validation"] < 1.2 * of_mean < at_zero[0]["validation"]
+
+
+def test_a_step_is_adam_with_decoupled_decay_on_noisy_responses():
+    """Against AdamW written by hand (Loshchilov & Hutter 2019), its gradients in closed form."""
+    rng = np.random.default_rng(0)
+    n, n_voxels, n_outputs, noise, rate, decay = 6, 5, 3, 0.7, 0.01, 0.4
+    x, y = (rng.normal(size=(n, size)).astype(np.float32) for size in (n_voxels, n_outputs))
+    settings = TrainingSettings(
+        learning_rate=rate, batch_size=n, weight_decay=decay, input_noise=noise
+    )
+
+    class OneLayer(Network):
+        def __init__(self):
+            super().__init__()
+            self.head = torch.nn.Linear(n_voxels, n_outputs)
+
+        def forward(self, x):
+            return self.head(x)
+
+    torch.manual_seed(0)
+    network = OneLayer()
+    w, b = (one.detach().double().numpy().copy() for one in network.parameters())
+    data = Resident(Samples(x, np.arange(n), y), "cpu")
+    step = Step(network, training.adam(network, settings), data, settings, Execution())
+    moments = {"w": [0.0, 0.0], "b": [0.0, 0.0]}
+    for time_step in (1, 2):
+        torch.manual_seed(time_step)
+        step(torch.arange(n))
+        torch.manual_seed(time_step)
+        noisy = x + noise * torch.randn(n, n_voxels).double().numpy()
+        slope = 2 * (noisy @ w.T + b - y) / (n * n_outputs)
+        for name, gradient in (("w", slope.T @ noisy), ("b", slope.sum(axis=0))):
+            first, second = moments[name]
+            first, second = 0.9 * first + 0.1 * gradient, 0.999 * second + 0.001 * gradient**2
+            moments[name] = [first, second]
+            change = first / (1 - 0.9**time_step)
+            change = change / (np.sqrt(second / (1 - 0.999**time_step)) + 1e-8)
+            if name == "w":
+                w = w - rate * decay * w - rate * change
+            else:
+                b = b - rate * change
+    np.testing.assert_allclose(network.head.weight.detach().numpy(), w, atol=2e-6)
+    np.testing.assert_allclose(network.head.bias.detach().numpy(), b, atol=2e-6)
+
+
+def test_the_training_error_is_the_mean_over_samples():
+    """With weights that hardly move, a smaller last batch counts by its samples."""
+    train, validation, _ = brain(60)
+    decoder, history = trained(
+        "cnn", train, validation, batch_size=25, epochs=1, learning_rate=1e-12
+    )
+    assert len(train.x) % 25 == 10
+    predicted = decoder.predict(train.x, Execution())
+    expected = ((predicted - train.y[train.image]) ** 2).mean()
+    assert history[0]["train"] == pytest.approx(expected, rel=1e-5)
 
 
 @pytest.mark.parametrize("kind", ["cnn", "vae", "gcn"])
