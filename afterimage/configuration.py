@@ -223,7 +223,7 @@ def _check_folds(split: Mapping[str, Any], where: str) -> None:
 
 def _check_decoders_of(config: Mapping[str, Any], settings: Mapping[str, Any], where: str) -> None:
     """Every decoder that will be trained on a dataset: its kind, settings and graph."""
-    from afterimage.decoders import check_settings
+    from afterimage.decoders import check_settings, needs_graph
 
     for target in TARGETS:
         own = settings.get("decoders", {}).get(target, {})
@@ -235,7 +235,7 @@ def _check_decoders_of(config: Mapping[str, Any], settings: Mapping[str, Any], w
             entry = f"decoders.{target}.{name}"
             here = f"{where}.{entry}" if name in own else entry
             values = {**config["decoders"][target][name], **own.get(name, {})}
-            if check_settings(values, here) == "gcn":
+            if needs_graph(check_settings(values, here)):
                 _check_graph(settings, where, target, name)
 
 

@@ -4,8 +4,10 @@ from afterimage import decoders
 
 
 def training_settings(wildcards):
-    seed = config["seed"] + methods.split_seed(wildcards.decoder)[1]
-    return ordered({"seed": seed, **decoder_settings(wildcards)})
+    """A decoder's hyper-parameters; a further seed comes after its own, or after the config's."""
+    settings = {"seed": config["seed"], **decoder_settings(wildcards)}
+    settings["seed"] += methods.split_seed(wildcards.decoder)[1]
+    return ordered(settings)
 
 
 def training_state(wildcards):

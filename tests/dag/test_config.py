@@ -1,14 +1,18 @@
 """The config: complete, described, checked before anything runs."""
 
+import re
 import shutil
 import subprocess
 from pathlib import Path
+from types import SimpleNamespace
 
 import jsonschema
 import pytest
 import yaml
 
+from afterimage import decoders, methods
 from afterimage.configuration import check_configuration
+from afterimage.errors import InputError
 
 ROOT = Path(__file__).parents[2]
 SCHEMA = yaml.safe_load((ROOT / "schemas/config.schema.yaml").read_text())
@@ -165,30 +169,85 @@ def test_full_studies_take_no_hyper_parameter_from_the_demo(overlay):
         assert own["decoders"][target][name]["input_noise"] == 0
 
 
-@pytest.mark.parametrize("with_file", [True, False])
-def test_a_new_decoder_is_one_file_and_one_entry(snakemake, tmp_path, with_file):
+WIRED = """    settings_type = Settings
+    needs_graph = True
+"""
+"""In place of the walk-through's one line, as it says of decoders that need the graph."""
+
+
+@pytest.mark.parametrize("wired", [False, True])
+def test_a_new_decoders_entry_is_checked(tmp_path, monkeypatch, wired):
+    code, entry = walk_through()
+    if wired:
+        code = code.replace("    settings_type = Settings\n", WIRED)
+    (tmp_path / "perceptron.py").write_text(code)
+    monkeypatch.setattr(decoders, "__path__", [*decoders.__path__, str(tmp_path)])
+    config = merge(config_with(None), with_perceptron(entry))
+    check_configuration(config)
+    del config["datasets"]["demo-nsd"]["graph"]
+    if not wired:
+        check_configuration(config)
+        return
+    with pytest.raises(InputError, match=r"demo-nsd\.graph: .* image decoder 'perceptron'"):
+        check_configuration(config)
+
+
+def walk_through() -> tuple[str, str]:
+    """The file and the entry of docs/decoders.md's new decoder."""
+    page = (ROOT / "docs/decoders.md").read_text()
+    code, entry = (page.split(f"```{name}\n")[1].split("```")[0] for name in ("python", "yaml"))
+    return code, entry
+
+
+def with_perceptron(entry: str) -> dict:
+    return {
+        "decoders": {"image": yaml.safe_load(entry)},
+        "run": {"datasets": ["demo-nsd"], "decoders": {"image": ["perceptron"], "text": []}},
+        "selection": {"candidates": {"image": ["perceptron"], "text": ["cnn"]}},
+    }
+
+
+@pytest.mark.parametrize("file", ["as it stands", "with the graph", "none"])
+def test_a_new_decoder_is_one_file_and_one_entry(snakemake, tmp_path, file):
     """The walk-through of docs/decoders.md gets its jobs; without its file it is refused."""
     for name in ("Snakefile", "config.yaml"):
         shutil.copy(ROOT / name, tmp_path)
     for name in ("afterimage", "resources", "rules", "schemas", "workflow_scripts"):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
-    page = (ROOT / "docs/decoders.md").read_text()
-    code, entry = (page.split(f"```{name}\n")[1].split("```")[0] for name in ("python", "yaml"))
-    if with_file:
+    code, entry = walk_through()
+    if file == "with the graph":
+        code = code.replace("    settings_type = Settings\n", WIRED)
+    if file != "none":
         (tmp_path / "afterimage/decoders/perceptron.py").write_text(code)
-    overlay = {
-        "decoders": {"image": yaml.safe_load(entry)},
-        "run": {"datasets": ["demo-nsd"], "decoders": {"image": ["perceptron"], "text": []}},
-        "selection": {"candidates": {"image": ["perceptron"], "text": ["cnn"]}},
-    }
-    (tmp_path / "overlay.yaml").write_text(yaml.safe_dump(overlay))
+    (tmp_path / "overlay.yaml").write_text(yaml.safe_dump(with_perceptron(entry)))
     command = [snakemake, "--cores", "1", "-n", "--configfile", "overlay.yaml"]
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
     said = done.stdout + done.stderr
-    assert (done.returncode == 0) == with_file, said[-2000:]
-    if with_file:
-        folder = "results/demo-nsd/subj01/decoders/image-perceptron"
-        assert f"{folder}/model.safetensors" in said
+    assert (done.returncode == 0) == (file != "none"), said[-2000:]
+    if file != "none":
+        folder = "results/demo-nsd/subj01"
+        assert f"{folder}/decoders/image-perceptron/model.safetensors" in said
+        assert job_counts(said).get("build_graph", 0) == 1
+        (training,) = re.findall(
+            rf"input: (.*)\n +output: {folder}/decoders/image-perceptron", said
+        )
+        assert (f"{folder}/graph.zarr" in training) == (file == "with the graph")
     else:
         assert "'perceptron'" in said
         assert "Traceback" not in said
+
+
+@pytest.mark.parametrize(("own", "seeds"), [({}, [5, 6, 7]), ({"seed": 40}, [40, 41, 42])])
+def test_every_further_training_has_a_seed_of_its_own(own, seeds):
+    """Also of a decoder whose entry says which seed it begins with."""
+    section = (ROOT / "rules/sections/decoders.smk").read_text()
+    rules: dict = {
+        "config": {"seed": 5},
+        "methods": methods,
+        "ordered": dict,
+        "decoder_settings": lambda wildcards: {"kind": "cnn", **own},
+    }
+    exec(section, rules)
+    names = methods.with_seeds("cnn", 3)
+    found = [rules["training_settings"](SimpleNamespace(decoder=name)) for name in names]
+    assert found == [{"kind": "cnn", "seed": seed} for seed in seeds]
