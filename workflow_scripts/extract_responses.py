@@ -20,6 +20,7 @@ from afterimage.responses import (
     fill_not_finite,
     noise_ceiling,
     normalise_by_own_scalar,
+    own_scalar,
     signal_to_noise,
 )
 from afterimage.stores import read_arrays, read_attributes, read_table, write_arrays
@@ -177,7 +178,10 @@ def _held_out(
     for values, rows in _parts(table, betas, area):
         average.add(normalisation.apply(values, session[rows], what), image_id[rows])
     x = average.mean()
+    std, mean = normalisation.to_percent(session, image_id)
     if method == "scalar":
+        own_mean, own_std = own_scalar(x)
+        std, mean = std * own_std, mean + std * own_mean
         x = normalise_by_own_scalar(x)
     fill_not_finite(x, cfg["max_bad_voxels"], what)
     ncsnr = fitted["voxel_ncsnr"].astype(np.float64)
@@ -187,6 +191,9 @@ def _held_out(
         "n_trials_averaged": average.count,
         "session": np.full(len(x), -1, np.int64),
         **{name: fitted[name] for name in names},
+        # What makes percent signal change of x again; per image where sessions differ.
+        "voxel_mean": mean.astype(np.float32),
+        "voxel_std": std.astype(np.float32),
         "voxel_noise_ceiling": noise_ceiling(ncsnr, average.count).astype(np.float32),
     }
     return arrays, {"normalise": method, "n_trials": len(table)}

@@ -13,6 +13,7 @@ from afterimage.responses.normalisation import (
     fill_not_finite,
     mean_and_std,
     normalise_by_own_scalar,
+    own_scalar,
 )
 from afterimage.responses.repeats import RepeatAverage, noise_ceiling, signal_to_noise
 
@@ -26,5 +27,6 @@ __all__ = [
     "mean_and_std",
     "noise_ceiling",
     "normalise_by_own_scalar",
+    "own_scalar",
     "signal_to_noise",
 ]

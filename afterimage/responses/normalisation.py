@@ -147,6 +147,29 @@ class Normalisation:
             x[rows, :n_kept] = (x[rows][:, self.kept] - mean(rows)) / std(rows)
         return x[:, :n_kept]
 
+    def to_percent(
+        self, session: np.ndarray, image_id: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """What makes percent signal change of normalised responses averaged over an image's trials.
+
+        Parameters
+        ----------
+        session, image_id : (n_trials,) of the trials that are averaged
+
+        Returns
+        -------
+        std, mean : response * std + mean is percent; (n_kept,) or, where sessions differ,
+        (n_images, n_kept) by sorted image id, and then a mean of trials weighted by 1 / std
+        """
+        if self.method != "voxel_session":
+            return self.std, self.mean
+        images, image = np.unique(np.asarray(image_id, dtype=str), return_inverse=True)
+        counts = np.zeros((len(images), len(self.sessions)))
+        np.add.at(counts, (image, np.searchsorted(self.sessions, session)), 1)
+        shares = counts / counts.sum(axis=1, keepdims=True)
+        std = 1 / (shares @ (1 / self.session_std))
+        return std, shares @ (self.session_mean / self.session_std) * std
+
     def _per_trial(self, session: np.ndarray, what: str):
         """The mean and the std that belong to a block of trials, as functions of its rows."""
         if self.method != "voxel_session":
@@ -238,7 +261,12 @@ def fill_not_finite(x: np.ndarray, most: float, what: str) -> None:
 
 def normalise_by_own_scalar(x: np.ndarray) -> np.ndarray:
     """The published way: one mean and one std over the whole matrix (n_samples, n_voxels)."""
+    mean, std = own_scalar(x)
+    return ((x.astype(np.float64) - mean) / std).astype(np.float32)
+
+
+def own_scalar(x: np.ndarray) -> tuple[float, float]:
+    """Mean and std over all finite values of a matrix; a std of zero is given as one."""
     values = x.astype(np.float64)
     finite = np.isfinite(values)
-    spread = values.std(where=finite)
-    return ((values - values.mean(where=finite)) / (spread or 1)).astype(np.float32)
+    return float(values.mean(where=finite)), float(values.std(where=finite)) or 1.0

@@ -1,5 +1,7 @@
 """Rule estimate_optimal: the best linear decoder, applied to a split's responses."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -81,6 +83,24 @@ def test_caption_embeddings(tmp_path, model):
     assert found["c"].shape == (6, N_TOKENS, 16)
     assert np.ptp(found["c"][:, 0], axis=0).max() < 1e-4, "the start token never varies"
     assert np.ptp(found["c"][:, 2], axis=0).max() > 0.01
+
+
+def test_averaged_training_samples_have_less_noise(tmp_path, model):
+    """Means of n trials have 1/n of the variance: the same as single trials of a quieter brain."""
+    averaged, single = tmp_path / "averaged", tmp_path / "single"
+    counts = np.repeat([1, 2, 4], 6)
+    found = []
+    for folder, n_averaged in ((averaged, counts), (single, np.ones(18, np.int64))):
+        folder.mkdir()
+        truth, _ = study(folder, None)
+        train = read_arrays(folder / "train.zarr")
+        write_arrays(folder / "train.zarr", {**train, "n_trials_averaged": n_averaged})
+        if folder == single:
+            quieter = truth.brain.noise_sd * np.sqrt((1 + 1 / 2 + 1 / 4) / 3)
+            brain = replace(truth.brain, noise_sd=quieter.astype(truth.brain.noise_sd.dtype))
+            write_truth(folder / "truth.npz", replace(truth, brain=brain))
+        found.append(run(folder, model, "image", folder / "none.zarr")["z"])
+    np.testing.assert_allclose(*found, rtol=1e-3, atol=1e-4)
 
 
 def test_concepts_are_recognised(tmp_path, model):

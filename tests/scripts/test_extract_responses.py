@@ -157,6 +157,24 @@ def test_scalar_is_the_published_way(study):
     assert test.std() == pytest.approx(1, abs=1e-5)
 
 
+@pytest.mark.parametrize("method", ["voxel", "voxel_session", "scalar"])
+def test_held_out_responses_can_be_made_percent_again(study, method):
+    """The mean over an image's trials; with sessions, weighted by one over their deviations."""
+    study.betas[20:40] = 3 * study.betas[20:40] + 100
+    study.run("train", normalise=method)
+    got = study.run("test", normalise=method)["lower"]
+    rows, raw = study.rows("test"), study.area("lower").astype(np.float64)
+    weights = np.ones_like(raw)
+    if method == "voxel_session":
+        for number in (1, 2, 3):
+            here = (study.table["session"] == number).to_numpy()
+            training = here & (study.table["split"] == "train").to_numpy()
+            weights[here] = 1 / raw[training].std(axis=0)
+    ids = study.table["image_id"].to_numpy(dtype=str)[rows]
+    expected = mean_by_image((raw * weights)[rows], ids) / mean_by_image(weights[rows], ids)
+    np.testing.assert_allclose(got["x"] * got["voxel_std"] + got["voxel_mean"], expected, rtol=1e-5)
+
+
 def test_training_averages(study):
     trials = study.run("train")["lower"]
     averaged = study.run("train", train_samples="averages")["lower"]
