@@ -51,8 +51,9 @@ def what_would_perfect_show(
     caption = "The generator given the true latents (oracle), beside the best decoder."
     tables = [Table("ceiling", caption, "Subject", head, [Group("", rows)])] if rows else []
     caption = (
-        "Simulated brains: share of the best linear decoder's gain over guessing the mean, on test "
-        "images. Networks may exceed 1."
+        "Simulated brains, test images: the gain over guessing the mean, as a share of that of the "
+        "best linear decoder of single trials. Networks may exceed 1. So may a linear decoder: "
+        "test responses are means of several trials, with less noise."
     )
     tables += _by_decoder(latents, "share_of_optimal", "optimal-share", caption, simulated)
     lines = (

@@ -1,4 +1,4 @@
-"""The best linear decoder of a simulated brain: what no linear decoder can beat, but for luck.
+"""The best linear decoder of a simulated brain's single trials.
 
 With responses r = answers + noise and targets t, the linear decoder of least mean square error is
 
@@ -6,7 +6,9 @@ With responses r = answers + noise and targets t, the linear decoder of least me
 
 (Kay 1993, Fundamentals of Statistical Signal Processing, theorem 12.1). The forward model gives the
 noise exactly and the answers to as many scenes as one cares to draw; so this is what a linear
-decoder trained on endless trials of those scenes would come to, on the nonlinear brain too.
+decoder trained on endless single trials of those scenes would come to, on the nonlinear brain too.
+It is no bound on test responses that are means of several trials: their noise is smaller, and a
+linear decoder that trusts them more does better.
 """
 
 from dataclasses import dataclass, fields, replace
