@@ -15,6 +15,7 @@ from afterimage.datasets.nsd_regions import (
     read_labels,
     region_volume,
     require_same_place,
+    unknown_atlas,
 )
 from afterimage.datasets.nsd_values import look_at_sessions
 from afterimage.datasets.regions import all_regions
@@ -26,23 +27,29 @@ if TYPE_CHECKING:
     from afterimage.datasets.nsd import NSD
 
 FETCH = "snakemake --cores 8 download_nsd, with this run's --configfile"
+NOT_COMPARED = ", not compared"
+"""Said of a file that would be compared with one that is missing or broken."""
 
 
 def check_subject(data: "NSD", subject: str) -> list[FileCheck]:
-    """Look at the design, the betas, the label volumes, the pictures and the captions.
+    """Look at the design, the label volumes, the betas, the pictures and the captions.
 
-    Files that other files are compared with come first; what depends on a broken file is looked
-    at for itself alone.
+    Files that other files are compared with come first; what would be compared with a broken one
+    is looked at for itself alone, so that each fault is said once. The areas need the label
+    volumes and tables alone: what is wrong with them is said before the betas are there.
     """
-    checks = [_design(data, subject), _responses(data, subject)]
-    checks += _regions(data, subject)
-    checks += _betas(data, subject, checks[0].status == "ok")
+    design = _design(data, subject)
+    design_is_well = design.status == "ok"
+    regions = _regions(data, subject)
+    if all(check.status == "ok" for check in regions):
+        regions += [look_at_area(data, subject, area) for area in data.settings["areas"]]
+    grid_is_known = regions[0].status == "ok"
+    checks = [design, _responses(data, subject, design_is_well), *regions]
+    checks += _betas(data, subject, design_is_well and grid_is_known)
     if all(check.status == "ok" for check in checks if check.needed):
-        checks += [look_at_area(data, subject, area) for area in data.settings["areas"]]
-        if all(check.status == "ok" for check in checks if check.needed):
-            most = data.settings.get("max_bad_voxels", 1.0)
-            checks.append(look_at_sessions(data, subject, most))
-    return checks + _stimuli(data, subject, checks[0].status == "ok")
+        most = data.settings.get("max_bad_voxels", 1.0)
+        checks.append(look_at_sessions(data, subject, most))
+    return checks + _stimuli(data, subject, design_is_well)
 
 
 def _design(data: "NSD", subject: str) -> FileCheck:
@@ -57,10 +64,12 @@ def _design(data: "NSD", subject: str) -> FileCheck:
     return look(path, describe, "the experiment's design", FETCH)
 
 
-def _responses(data: "NSD", subject: str) -> FileCheck:
+def _responses(data: "NSD", subject: str, design_is_well: bool) -> FileCheck:
     path = data.responses_path(subject)
 
     def describe() -> str:
+        if not design_is_well:
+            return f"{size_of(path)}{NOT_COMPARED}"
         sessions = data.sessions(subject)
         said = compare_with_responses(path, data.design(subject), sessions)
         return f"{size_of(path)}, {said}"
@@ -69,31 +78,41 @@ def _responses(data: "NSD", subject: str) -> FileCheck:
 
 
 def _regions(data: "NSD", subject: str) -> list[FileCheck]:
+    """Label volumes and tables; first the volume that the others are compared with."""
     regions = all_regions(data.settings)
-    checks = []
-    for atlas in sorted({region["atlas"] for region in regions}):
+    reference = data.first_volume(subject)
+    checks: list[FileCheck] = []
+    for atlas in dict.fromkeys(region["atlas"] for region in regions):
+        remedy = FETCH
         for path in region_volume(data.root, subject, data.space, atlas, data.hemisphere):
+            remedy = unknown_atlas(path.parent, atlas) or FETCH
 
             def describe(path: "Path" = path) -> str:
                 labels, affine = read_labels(path)
-                require_same_place(path, labels.shape, affine, data.first_volume(subject))
-                return f"{size_of(path)}, {labels.shape}, labels up to {labels.max()}"
+                said = f"{size_of(path)}, {labels.shape}, labels up to {labels.max()}"
+                if path == reference:
+                    return said
+                if checks[0].status != "ok":
+                    return said + NOT_COMPARED
+                require_same_place(path, labels.shape, affine, reference)
+                return said
 
-            checks.append(look(path, describe, "a label volume (x, y, z)", FETCH))
-        if any(region["atlas"] == atlas and region.get("labels") for region in regions):
+            checks.append(look(path, describe, "a label volume (x, y, z)", remedy))
+        named = any(region["atlas"] == atlas and region.get("labels") for region in regions)
+        if named and remedy == FETCH:
             table = label_table(data.root, subject, atlas)
             checks.append(look(table, partial(size_of, table), "a label table", FETCH))
     return checks
 
 
-def _betas(data: "NSD", subject: str, design_is_well: bool) -> list[FileCheck]:
+def _betas(data: "NSD", subject: str, shape_is_known: bool) -> list[FileCheck]:
     checks = []
     for session in data.sessions(subject):
         path = data.betas_path(subject, session)
 
         def describe(path: "Path" = path) -> str:
-            if not design_is_well:
-                return size_of(path)
+            if not shape_is_known:
+                return f"{size_of(path)}{NOT_COMPARED}"
             grid, trials = data.grid(subject), data.trials_in_session(subject)
             said = describe_betas(path, trials, grid)
             if path.suffix != ".hdf5":
@@ -139,15 +158,14 @@ def _stimuli(data: "NSD", subject: str, design_is_well: bool) -> list[FileCheck]
         size = partial(size_of, path)
         checks.append(look(path, size, "COCO captions", nsd_stimuli.FETCH_CAPTIONS))
     if design_is_well and all(check.status == "ok" for check in checks[1:]):
-        checks.append(_captions(data, subject))
+        checks.append(_captions(data, subject, ids))
     return checks
 
 
-def _captions(data: "NSD", subject: str) -> FileCheck:
+def _captions(data: "NSD", subject: str, shown: np.ndarray) -> FileCheck:
     name, expected = f"{subject}: captions", "captions for every image that is used"
     try:
-        shown = data.trials(subject)["image_id"].unique()
-        counts = [len(data.captions(image_id)) for image_id in shown]
+        counts = [len(data.captions(str(nsd_id))) for nsd_id in shown.tolist()]
     except InputError as error:
         return FileCheck(name, "bad", str(error), expected, error=error)
     return FileCheck(name, "ok", f"{sum(counts):,} captions of {len(shown):,} images", expected)

@@ -14,6 +14,40 @@ from afterimage.errors import InputError, closest
 
 FETCH = "Fetch it with snakemake --cores 8 download_nsd and this run's --configfile."
 
+ATLASES = (
+    "HCP_MMP1",
+    "Kastner2015",
+    "MTL",
+    "corticalsulc",
+    "floc-bodies",
+    "floc-faces",
+    "floc-places",
+    "floc-words",
+    "nsdgeneral",
+    "prf-eccrois",
+    "prf-visualrois",
+    "streams",
+    "thalamus",
+)
+"""Atlases that the release has as volumes."""
+
+
+def unknown_atlas(folder: Path, atlas: str) -> str:
+    """What to do about an atlas that is nowhere, or '' if the release or a folder has it.
+
+    Parameters
+    ----------
+    folder : the subject's own `roi`, which may hold atlases that the release has not
+    """
+    own = {
+        path.name.removesuffix(".nii.gz").removeprefix("lh.").removeprefix("rh.")
+        for path in folder.glob("*.nii.gz")
+    }
+    known = sorted(own.union(ATLASES))
+    if atlas in known:
+        return ""
+    return f"The release has no atlas of that name ({closest(atlas, known)}): mend areas.*.regions"
+
 
 def region_volume(root: Path, subject: str, space: str, atlas: str, hemisphere: str) -> list[Path]:
     """The label volume of an atlas: one of both hemispheres, else its two halves, else one half."""
