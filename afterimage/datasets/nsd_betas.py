@@ -50,9 +50,16 @@ def read_betas(
     """
     if len(index) and not 0 <= index.min() <= index.max() < np.prod(grid):
         raise InputError(path, f"voxels of the grid {grid}", "positions outside it")
+    return _to_percent(stored_betas(path, n_trials, grid, index), rows)
+
+
+def stored_betas(
+    path: Path, n_trials: int, grid: tuple[int, int, int], index: np.ndarray
+) -> np.ndarray:
+    """All trials (n_voxels, n_trials) int16, as stored, of some voxels."""
     raw = _storage(path).read(path, n_trials, grid, index)
     require_trials(path, raw)
-    return _to_percent(raw, rows)
+    return raw
 
 
 def sample_betas(
