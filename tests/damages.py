@@ -193,6 +193,20 @@ def coloured_labels(path: Path) -> None:
     raw_files.write_volume(path, colours)
 
 
+def another_atlas(path: Path) -> None:
+    """The labels of HCP_MMP1, which has more of them than the atlas in whose place they are."""
+    labels = raw_files.hcp_labels()
+    labels[4, 1, 2], labels[0, 3, 0] = 5, 180
+    raw_files.write_volume(path, labels)
+
+
+def scaled(packed: bytes) -> bytes:
+    """A NIfTI whose header asks for its values to be multiplied: scl_slope at byte 112."""
+    content = bytearray(gzip.decompress(packed))
+    content[112:120] = np.array([1 / 300, 0], dtype="<f4").tobytes()
+    return gzip.compress(bytes(content))
+
+
 def moved_labels(shift: float = 0.0, mirror: bool = False):
     """The streams' volume in another place, or with its x axis mirrored."""
     return lambda path: raw_files.write_volume(

@@ -33,7 +33,9 @@ def main(
         dataset = open_dataset(settings, seed)
         for subject in settings["subjects"]:
             checks = dataset.check(subject)
-            sections.append(describe(f"{name} {subject}", settings["root"], checks))
+            sections.append(
+                describe(f"{name} {subject}", str(Path(settings["root"]).expanduser()), checks)
+            )
             problems += [check for check in checks if check.stops]
     text = "\n\n".join(sections)
     show(text)

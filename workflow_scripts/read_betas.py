@@ -55,7 +55,6 @@ def main(
         write_arrays(out, arrays, notes)
         print(f"{part}, {split}: {mine.sum()} trials")
     for area, chosen in voxels.items():
-        print(f"{area}: {len(chosen.index)} voxels")
         lost = np.flatnonzero(empty[np.searchsorted(index, chosen.index)])
         if len(lost):
             first = f"{chosen.roi[lost[0]]} at {np.round(chosen.xyz[lost[0]], 1).tolist()}"

@@ -39,7 +39,7 @@ class Custom:
 
     def __init__(self, settings: Mapping[str, Any]) -> None:
         self.settings = settings
-        self.root = Path(settings["root"])
+        self.root = Path(settings["root"]).expanduser()
         if (settings.get("text") or "captions") != "captions":
             raise InputError("datasets: text", "captions (from captions.csv)", settings["text"])
         if (settings.get("hemisphere") or "both") != "both":

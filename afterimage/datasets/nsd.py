@@ -38,7 +38,7 @@ class NSD:
 
     def __init__(self, settings: Mapping[str, Any]) -> None:
         self.settings = settings
-        self.root = Path(settings["root"])
+        self.root = Path(settings["root"]).expanduser()
         self.space = settings.get("space") or "func1pt8mm"
         self.version = settings.get("betas") or "betas_fithrf_GLMdenoise_RR"
         self.hemisphere = settings.get("hemisphere") or "both"

@@ -84,6 +84,8 @@ def read_label_table(path: Path) -> dict[str, int]:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except UnicodeDecodeError:
         raise InputError(path, "lines of a number and a name", "bytes that are no text") from None
+    except OSError as error:
+        raise InputError(path, "a label table that may be read", str(error)) from None
     for line in lines:
         words = line.split()
         if not words:
@@ -97,6 +99,20 @@ def read_label_table(path: Path) -> dict[str, int]:
     if not table:
         raise InputError(path, "lines of a number and a name", "an empty file", FETCH)
     return table
+
+
+def require_own_table(path: Path, labels: np.ndarray, table: Path) -> None:
+    """Raise InputError if a volume holds a label from 1 on that its table does not list.
+
+    The release's tables list every number of their atlas, from 0 (Unknown) to the last.
+    """
+    known = read_label_table(table).values()
+    numbers = np.unique(labels[labels > 0])
+    foreign = np.setdiff1d(numbers, np.array(list(known)))
+    if len(foreign):
+        found = f"{len(foreign)} that it does not list, such as {foreign[0]}"
+        hint = "Is one of the two another atlas's file?"
+        raise InputError(path, f"labels of {table.name} ({max(known)} the last)", found, hint)
 
 
 def label_numbers(path: Path, labels: Sequence[Any]) -> list[int]:
@@ -243,7 +259,11 @@ def read_regions(
             volumes[atlas] = paths[0], np.maximum.reduce([labels for labels, _ in read])
         path, labels = volumes[atlas]
         chosen = region.get("labels")
-        numbers = label_numbers(label_table(root, subject, atlas), chosen) if chosen else None
+        numbers = None
+        if chosen:
+            table = label_table(root, subject, atlas)
+            numbers = label_numbers(table, chosen)
+            require_own_table(path, labels, table)
         found[name] = region_positions(labels, numbers)
         if not len(found[name]):
             raise InputError(path, f"voxels labelled {chosen or 'from 1 on'}", "none")

@@ -47,7 +47,7 @@ def read_stimulus_table(path: Path) -> "pd.DataFrame":
         raise InputError(path, "NSD's stimulus table", "nothing", FETCH)
     try:
         table = pd.read_csv(path, usecols=lambda name: name in columns)
-    except (ValueError, UnicodeDecodeError) as error:
+    except (ValueError, UnicodeDecodeError, OSError) as error:
         raise InputError(path, "a CSV table", str(error).splitlines()[0]) from None
     missing = [name for name in columns if name not in table]
     if missing:
@@ -110,7 +110,13 @@ def _read_coco(path: Path) -> dict[int, list[str]]:
     if not path.is_file():
         raise InputError(path, "COCO captions", "nothing", FETCH_CAPTIONS)
     try:
-        annotations = json.loads(path.read_text(encoding="utf-8"))["annotations"]
+        content = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise InputError(path, "COCO captions that may be read", str(error)) from None
+    except UnicodeDecodeError as error:
+        raise InputError(path, "COCO's caption format", str(error), FETCH_CAPTIONS) from None
+    try:
+        annotations = json.loads(content)["annotations"]
         found: dict[int, list[str]] = {}
         seen: set[int] = set()
         for annotation in annotations:

@@ -36,7 +36,7 @@ class Things:
 
     def __init__(self, settings: Mapping[str, Any]) -> None:
         self.settings = settings
-        self.root = Path(settings["root"])
+        self.root = Path(settings["root"]).expanduser()
         self.text = settings.get("text") or "definition"
         if self.text not in TEXTS:
             raise InputError("datasets: text", ", ".join(TEXTS), self.text)

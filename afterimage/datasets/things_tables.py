@@ -29,7 +29,7 @@ def _read(path: Path, what: str, **options) -> "pd.DataFrame":
         raise InputError(path, what, "nothing")
     try:
         return pd.read_csv(path, **options)
-    except (ValueError, UnicodeDecodeError) as error:
+    except (ValueError, UnicodeDecodeError, OSError) as error:
         raise InputError(path, what, str(error).splitlines()[0]) from None
 
 

@@ -1,5 +1,6 @@
 """check_data says each fault once, with the remedy that mends it, however much else is missing."""
 
+import io
 from pathlib import Path
 
 import pytest
@@ -106,3 +107,31 @@ def test_an_atlas_of_ones_own_lies_beside_those_of_the_release(tmp_path):
     settings["areas"]["higher"]["regions"] = {"R": {"atlas": "mines"}}
     stopping = [check for check in open_dataset(settings).check("subj01") if check.stops]
     assert ["did you mean 'mine'" in check.remedy for check in stopping] == [True]
+
+
+@pytest.mark.parametrize(
+    ("family", "file"),
+    [("nsd", damages.HCP_TABLE), ("nsd", damages.CAPTIONS), ("nsd", damages.STIMULUS_TABLE)],
+)
+def test_a_file_that_may_not_be_read_is_said(tmp_path, monkeypatch, family, file):
+    damages.FAMILIES[family][0](tmp_path)
+    opened = io.open
+
+    def refuse(path, *arguments, **options):
+        if str(path).endswith(file):
+            raise PermissionError(13, "Permission denied", str(path))
+        return opened(path, *arguments, **options)
+
+    monkeypatch.setattr(io, "open", refuse)
+    monkeypatch.setattr("builtins.open", refuse)
+    stopping = rows_that_stop(family, tmp_path)
+    assert len(stopping) == 1
+    assert "Permission denied" in str(stopping[0].error)
+
+
+def test_a_home_folder_in_the_root_is_expanded(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for family, (write_files, settings) in damages.FAMILIES.items():
+        write_files(tmp_path / family)
+        data = open_dataset({**settings(tmp_path), "root": f"~/{family}"})
+        assert len(data.trials(data.settings["subjects"][0]))

@@ -16,6 +16,7 @@ from tests.damages import (
     STIMULI,
     STIMULUS_TABLE,
     STREAMS,
+    another_atlas,
     as_nifti,
     change_design,
     change_table,
@@ -32,6 +33,7 @@ from tests.damages import (
     rewrite_betas,
     rewrite_captions,
     rewrite_labels,
+    scaled,
     some_voxels_written,
     spoil_last_chunk,
     wide_volume,
@@ -176,6 +178,9 @@ BROKEN = {
         "nsd", SESSION, as_nifti(lambda packed: packed, session=0),
         "session02.nii.gz: expected betas of its own, found those of betas_session01.hdf5"
     ),
+    "NIfTI session with a scale in its header": (
+        "nsd", SESSION, as_nifti(scaled), "no scaling in the header, found slope 0.0033"
+    ),
     "NIfTI session that was mirrored": (
         "nsd", SESSION, as_nifti(lambda packed: packed, mirror=True),
         "session02.nii.gz: expected the axes RAS of HCP_MMP1.nii.gz, found LAS"
@@ -217,6 +222,11 @@ BROKEN = {
     "region without a voxel": (
         "nsd", HCP, rewrite_labels(lambda a: np.where(a == 6, 0, a)),
         r"labelled \['V4'\], found none"
+    ),
+    "region volume of another atlas": (
+        "nsd", STREAMS, another_atlas,
+        r"streams.nii.gz: expected labels of streams.mgz.ctab \(5 the last\), "
+        "found 2 that it does not list, such as 6"
     ),
     "no label table": ("nsd", HCP_TABLE, remove, "label table.*found nothing"),
     "label table without the label": (

@@ -12,6 +12,7 @@ from afterimage.datasets.nsd_regions import (
     read_label_table,
     read_labels,
     region_positions,
+    require_own_table,
 )
 from afterimage.errors import InputError
 
@@ -105,6 +106,14 @@ def test_real_label_table(real_data):
     assert len(read_label_table(table)) == 181
     with pytest.raises(InputError, match="a label 'V9'"):
         label_numbers(table, ["V9"])
+
+
+def test_the_real_table_lists_every_number_of_its_atlas(real_data, tmp_path):
+    """A volume may hold any of 180 regions; what another atlas numbers otherwise is noticed."""
+    table = real_data / "nsd/HCP_MMP1.mgz.ctab"
+    require_own_table(tmp_path, np.arange(-1, 181), table)
+    with pytest.raises(InputError, match=r"180 the last.*found 1 .*such as 181"):
+        require_own_table(tmp_path, np.arange(-1, 182), table)
 
 
 def test_real_visual_regions_have_the_published_voxels(real_data):
