@@ -4,7 +4,9 @@ Only for datasets whose config says that the NSD terms were accepted. Files land
 root under the bucket's own paths; an interrupted download goes on where it stopped.
 """
 
-from afterimage.datasets.download import connect, fetch_all, find
+from pathlib import Path
+
+from afterimage.datasets.download import choose, connect, fetch_all
 from afterimage.datasets.nsd_files import needed_objects, require_terms
 from afterimage.datasets.nsd_stimuli import FETCH_CAPTIONS
 
@@ -31,14 +33,17 @@ def main(
         for name, settings in datasets.items()
         if settings["format"] == "nsd" and "simulate" not in settings
     }
+    if not wanted:
+        print("no dataset here needs it: none is of format nsd and not simulated")
     for name, settings in wanted.items():
         require_terms(settings, name)
     client = connect(endpoint)
     for name, settings in wanted.items():
-        files = [find(client, bucket, keys) for keys in needed_objects(settings)]
+        root = Path(settings["root"]).expanduser()
+        files = [choose(client, bucket, keys, root) for keys in needed_objects(settings)]
         total = sum(file.size for file in files)
-        print(f"{name}: {len(files)} files, {total / 1e9:.1f} GB in all, to {settings['root']}")
-        fetched = fetch_all(client, bucket, files, settings["root"], workers)
+        print(f"{name}: {len(files)} files, {total / 1e9:.1f} GB in all, to {root}")
+        fetched = fetch_all(client, bucket, files, root, workers)
         print(f"{name}: {len(fetched)} files fetched, {len(files) - len(fetched)} were there")
         print(f"{name}: captions are COCO's, not NSD's. {FETCH_CAPTIONS}")
 

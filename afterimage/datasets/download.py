@@ -49,6 +49,23 @@ def connect(endpoint: str | None = None):
     return boto3.client("s3", endpoint_url=endpoint, region_name="us-east-2", config=config)
 
 
+def choose(client, bucket: str, alternatives: Sequence[str], root: str | Path) -> RemoteFile:
+    """One of some keys: the first that is below `root` already, whole, else the bucket's first.
+
+    Raises
+    ------
+    InputError
+        as `find`
+    """
+    if len(alternatives) > 1:
+        for key in alternatives:
+            if (Path(root) / key).is_file():
+                file = find(client, bucket, [key, *alternatives])
+                if _is_whole(Path(root) / file.key, file.size):
+                    return file
+    return find(client, bucket, alternatives)
+
+
 def find(client, bucket: str, alternatives: Sequence[str]) -> RemoteFile:
     """The first of some keys that the bucket has.
 
@@ -211,15 +228,18 @@ def _keep_appending(
     InputError
         if the bucket refuses: no further try would help
     """
-    from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+    from botocore.exceptions import BotoCoreError, ClientError
+    from urllib3.exceptions import HTTPError
 
+    # botocore passes on what it has no name for, such as urllib3's errors of TLS.
+    interruptions = (BotoCoreError, ClientError, HTTPError, ConnectionError)
     said, fruitless = "nothing more came", 0
     while fruitless < ATTEMPTS and not stop.is_set():
         before = _size(part)
         try:
             _append(client, bucket, file, part, done, stop)
             return said
-        except (BotoCoreError, ClientError, HTTPClientError, ConnectionError) as error:
+        except interruptions as error:
             if isinstance(error, ClientError):
                 _give_up_if_refused(error, f"s3://{bucket}/{file.key}")
             said = _first_line(error)

@@ -197,3 +197,32 @@ def test_the_reports_study_needs_these_objects(tmp_path):
     assert sum("betas_session" in key for key in keys) == 37
     left = needed_objects(settings | {"hemisphere": "left"})
     assert ("nsddata/ppdata/subj01/func1pt8mm/roi/lh.streams.nii.gz",) in left
+
+
+def test_sessions_that_are_there_as_nifti_are_not_fetched_again(
+    release, settings, server, tmp_path, capsys
+):
+    """The bucket has both; a NIfTI of another size than the bucket's is none."""
+    import boto3
+
+    owner = boto3.client(
+        "s3", endpoint_url=server, region_name="us-east-2", aws_access_key_id="a",
+        aws_secret_access_key="b",
+    )  # fmt: skip
+    for session in (1, 2):
+        key = f"{raw_files.NSD_BETAS}/betas_session{session:02d}.nii.gz"
+        raw_files.write_volume(release / key, raw_files.nsd_betas()[session - 1])
+        content = (release / key).read_bytes()
+        owner.put_object(Bucket=BUCKET, Key=key, Body=content, ACL="public-read")
+        (tmp_path / "mine" / key).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "mine" / key).write_bytes(content if session == 1 else content[:50])
+    fetch(settings, server)
+    betas = {path.name for path in (tmp_path / "mine" / raw_files.NSD_BETAS).iterdir()}
+    assert betas == {
+        "betas_session01.nii.gz", "betas_session02.nii.gz", "betas_session02.hdf5"
+    }  # fmt: skip
+
+
+def test_nothing_to_fetch_is_said(tmp_path, capsys):
+    download_nsd.main({"things": raw_files.things_settings(tmp_path)}, BUCKET, None)
+    assert "no dataset here needs it" in capsys.readouterr().out

@@ -121,3 +121,51 @@ def test_a_bucket_that_refuses_to_say_what_it_has():
     assert client.asked == 2
     with pytest.raises(InputError, match=r"s3://natural-scenes-dataset/a: .*SlowDown.*Run it"):
         download.find(refusing(503, "SlowDown"), BUCKET, ["a", "b"])
+
+
+def test_a_break_in_tls_is_a_broken_line(tmp_path):
+    """botocore's body passes urllib3's errors of TLS on as they are."""
+    import urllib3
+    from botocore.response import StreamingBody
+
+    class Raw:
+        def __init__(self, content: bytes) -> None:
+            self.pieces = [content[:700]]
+
+        def read(self, amt=None):
+            if self.pieces:
+                return self.pieces.pop()
+            raise urllib3.exceptions.SSLError("EOF occurred in violation of protocol")
+
+    class Client:
+        def get_object(self, Range, **arguments):
+            rest = CONTENT[int(Range.removeprefix("bytes=").rstrip("-")) :]
+            return {"Body": StreamingBody(Raw(rest), len(rest))}
+
+    file = download.RemoteFile("betas.hdf5", len(CONTENT), "e")
+    download._fetch(Client(), BUCKET, file, tmp_path, SimpleQueue(), threading.Event())
+    assert (tmp_path / "betas.hdf5").read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize("found_again", [True, False])
+def test_two_versions_of_an_object_are_never_joined(one_file, tmp_path, found_again):
+    """Of the same size: only its version tells that it changed after an interruption."""
+    client, file = one_file
+    root, arguments = tmp_path / "mine", (SimpleQueue(), threading.Event())
+    with pytest.raises(InputError, match="found 100 bytes"):
+        download._fetch(Faltering(client, [100, 0]), BUCKET, file, root, *arguments)
+    import boto3
+
+    owner = boto3.client(
+        "s3", endpoint_url=client.meta.endpoint_url, region_name="us-east-2",
+        aws_access_key_id="a", aws_secret_access_key="b",
+    )  # fmt: skip
+    owner.put_object(Bucket=BUCKET, Key=file.key, Body=CONTENT[::-1], ACL="public-read")
+    if found_again:
+        again = download.find(client, BUCKET, [file.key])
+        download._fetch(client, BUCKET, again, root, *arguments)
+        assert (root / file.key).read_bytes() == CONTENT[::-1]
+    else:
+        with pytest.raises(InputError, match="as it was found, found another"):
+            download._fetch(client, BUCKET, file, root, *arguments)
+        assert not (root / file.key).exists()
