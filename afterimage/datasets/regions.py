@@ -7,6 +7,8 @@ import numpy as np
 
 from afterimage.errors import InputError, closest
 
+LACKING = "A subject without a region needs a dataset entry of its own that leaves it out."
+
 
 def area_of(settings: Mapping[str, Any], area: str) -> Mapping[str, Any]:
     """The settings of `lower` or `higher`."""
@@ -48,7 +50,7 @@ def unite(
     for name, positions in regions.items():
         positions = np.unique(np.asarray(positions, dtype=np.int64))
         if not len(positions):
-            raise InputError(where, f"voxels in region {name}", "none")
+            raise InputError(where, f"voxels in region {name}", "none", LACKING)
         new = np.setdiff1d(positions, seen, assume_unique=True)
         seen = np.union1d(seen, new)
         chosen.append(new)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from afterimage.datasets.regions import LACKING
 from afterimage.errors import InputError, closest
 
 if TYPE_CHECKING:
@@ -124,7 +125,7 @@ def read_voxels(path: Path, columns: Sequence[str], extra: Sequence[str]) -> "pd
     for name in columns:
         own = name if name in header else plain.get("".join(name.split()))
         if own is None:
-            raise InputError(path, f"a column {name!r}", closest(name, header))
+            raise _no_column(path, name, header)
         spelled[name] = own
     kept = [name for name in ("voxel_id", "subject_id", *extra) if name in header]
     used = set(spelled.values()) | set(kept)
@@ -142,6 +143,15 @@ def read_voxels(path: Path, columns: Sequence[str], extra: Sequence[str]) -> "pd
         chosen[name] = values.astype(bool)
     _require_places(path, chosen)
     return chosen
+
+
+def _no_column(path: Path, name: str, header: Sequence[str]) -> InputError:
+    """Suggest a column, but never the same region of the other hemisphere: it is no misspelling."""
+    other = {"l": "r", "r": "l"}.get(name[:1], "") + name[1:]
+    expected = f"a column {name!r}"
+    if other != name and other in header:
+        return InputError(path, expected, f"only {other!r}, of the other hemisphere", LACKING)
+    return InputError(path, expected, closest(name, list(header)))
 
 
 def _require_places(path: Path, table: "pd.DataFrame") -> None:

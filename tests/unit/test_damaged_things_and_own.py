@@ -60,8 +60,16 @@ BROKEN = {
     ),
     "voxel table of fewer voxels": ("things", VOXELS, change_table(lambda t: t[:6]), r"\(6, 5\)"),
     "voxel table without a region": (
-        "things", VOXELS, change_table(lambda t: t.rename(columns={"lFFA": "FFA"})),
-        "a column 'lFFA', found did you mean",
+        "things", VOXELS, change_table(lambda t: t.rename(columns={"V1": "V1v"})),
+        "a column 'V1', found did you mean 'V1v'",
+    ),
+    "subject without a region in one hemisphere": (
+        "things", VOXELS, change_table(lambda t: t.drop(columns="rLOC")),
+        "a column 'rLOC', found only 'lLOC', of the other hemisphere. .*entry of its own"
+    ),
+    "subject without a voxel of a region": (
+        "things", VOXELS, change_table(lambda t: t.assign(lLOC=0)),
+        "voxels in region LOC, found none. A subject .*entry of its own"
     ),
     "voxel table from last to first": (
         "things", VOXELS, change_table(turn_voxels),

@@ -6,7 +6,7 @@ import h5py
 import numpy as np
 import pytest
 
-from afterimage.datasets import open_dataset, parts
+from afterimage.datasets import nsd_betas, nsd_hdf5, open_dataset, parts
 from afterimage.datasets.nsd_betas import describe_betas, read_betas, sample_betas
 from afterimage.datasets.nsd_files import needed_objects
 from afterimage.datasets.nsd_regions import (
@@ -182,6 +182,23 @@ def test_betas_equal_the_masked_volume_to_the_last_bit(tmp_path, storage):
     assert betas.dtype == np.float32
     assert betas.tobytes() == expected.tobytes()
     assert saturated == 0
+
+
+@pytest.mark.parametrize("block_bytes", [2, 64, 500, 3000])
+@pytest.mark.parametrize("storage", STORAGES)
+def test_betas_in_many_blocks_are_the_same(tmp_path, monkeypatch, storage, block_bytes):
+    """As at full size, where neither the voxels nor a box of trials fit into one block."""
+    monkeypatch.setattr(nsd_hdf5, "BLOCK_BYTES", block_bytes)
+    monkeypatch.setattr(nsd_betas, "VOXELS_AT_ONCE", 3)
+    rng = np.random.default_rng(0)
+    volume = rng.integers(-3000, 3000, (5, 4, 3, 40)).astype(np.int16)
+    options = {"chunks": (40, 1, 1, 1)} if not STORAGES[storage] else STORAGES[storage]
+    raw_files.write_betas(tmp_path / "betas_session01.hdf5", volume, **options)
+    index, rows = rng.choice(60, 17), rng.permutation(40)[:13]
+    betas, _ = read_betas(tmp_path / "betas_session01.hdf5", 40, (5, 4, 3), rows, index)
+    everything = volume.transpose(3, 2, 1, 0).reshape(40, -1)
+    expected = everything[rows][:, index].astype(np.float32) / np.float32(300)
+    assert betas.tobytes() == expected.tobytes()
 
 
 @pytest.mark.parametrize("storage", [*STORAGES, ".nii.gz", ".nii"])

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from afterimage.datasets import open_dataset, parts
+from afterimage.datasets import open_dataset, parts, things_betas
 from afterimage.datasets.things_betas import read_responses
 from afterimage.datasets.things_tables import read_stimuli, read_voxels
 from afterimage.errors import InputError
@@ -90,6 +90,20 @@ def test_memory_is_bounded_by_the_rows_that_are_wanted(tmp_path):
     tracemalloc.stop()
     assert np.array_equal(found[0], index)
     assert peak < 2e6 < values.nbytes / 20
+
+
+def test_neighbouring_voxels_are_read_in_blocks(tmp_path, monkeypatch):
+    """All voxels are one run of rows: without a limit to it the whole file would be in memory."""
+    values = np.random.default_rng(0).normal(size=(4000, 300))
+    raw_files.write_responses(tmp_path / "big.h5", values)
+    monkeypatch.setattr(things_betas, "BLOCK_BYTES", 100_000)
+    rows, index = np.array([7, 3]), np.random.default_rng(1).permutation(4000)
+    tracemalloc.start()
+    found = read_responses(tmp_path / "big.h5", values.shape, rows, index)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert found.tobytes() == values[index][:, rows].T.astype(np.float32).tobytes()
+    assert peak < 1e6 < values.nbytes / 9
 
 
 @pytest.mark.parametrize(
