@@ -31,7 +31,6 @@ from afterimage.report.inputs import (
 )
 from afterimage.report.novelty import novelty_blocks, read_novelty
 from afterimage.report.page import Block, Chart, Page, render
-from afterimage.report.pictures import COPY_LIMIT
 from afterimage.report.proof import read_proof
 from afterimage.report.studies import studies
 from afterimage.report.tables import (
@@ -79,8 +78,8 @@ def build_report(
 
     Parameters
     ----------
-    cfg : title, seed, datasets {name: {subjects, simulated, settings}}, and optionally headline
-        (list of "protocol:metric"), copy_limit, and whatever else the settings shall show
+    cfg : title, seed, datasets {name: {subjects, simulated, settings}}, and whatever else the
+        settings shall show
     """
     out = Path(out)
     folder, figures = out.parent, out.parent.parent / "figures"
@@ -106,7 +105,7 @@ def build_report(
     proof = read_proof(files.leak_proof, simulated)
 
     galleries, glance = _galleries(folder, shards, scores, novelty, cfg, simulated, threads)
-    head = headline_columns(images, cfg.get("headline", ())) if images is not None else []
+    head = headline_columns(images) if images is not None else []
     image_tables = _image_tables(images, simulated, head)
     latent_tables = _latent_tables(latents, simulated)
     times = methods.times_table(shards, decoders, files.benchmarks)
@@ -167,10 +166,7 @@ def _galleries(
         reader = _open(entry["settings"], int(cfg["seed"]))
         for subject in subjects:
             mine, far = _of(scores, subject), _of(novelty, subject)
-            limit = int(cfg.get("copy_limit", COPY_LIMIT))
-            gallery = write_gallery(
-                folder, subject, found[subject], mine, far, reader, threads, limit
-            )
+            gallery = write_gallery(folder, subject, found[subject], mine, far, reader, threads)
             galleries.append(gallery)
             is_simulated = simulated[subject[0]]
             charts.append(glance_chart(folder, gallery, mine, found[subject], reader, is_simulated))

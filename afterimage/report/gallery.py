@@ -60,7 +60,6 @@ def write_gallery(
     novelty: "pd.DataFrame",
     dataset: Any,
     threads: int = 1,
-    copy_limit: int = COPY_LIMIT,
 ) -> Gallery:
     """Write one subject's pictures and shards below `folder`.
 
@@ -69,14 +68,13 @@ def write_gallery(
     scores : this subject's image scores (method, image_id, sample, protocol, metric, value)
     novelty : image_id, space, distance (and nearest, where known) of this subject's test images
     dataset : has `image(image_id)` and `captions(image_id)`
-    copy_limit : with more reconstructions than this the enlarged view links to the results
     """
     ids = sorted({name for method in pictures for name in method.files}, key=natural)
     by_method = {method.method: method for method in pictures}
     # What a perfect decoder would show stands beside what was seen.
     methods = sorted(method_order(by_method), key=lambda name: name != "oracle")
     n_pictures = sum(len(files) for method in pictures for files in method.files.values())
-    copy = n_pictures <= copy_limit
+    copy = n_pictures <= COPY_LIMIT
     _write_pictures(folder, subject, by_method, ids, dataset, copy, threads)
     captions = {image_id: list(dataset.captions(image_id)) for image_id in ids}
     metrics = _metrics(scores)

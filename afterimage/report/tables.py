@@ -141,10 +141,10 @@ def image_columns(table: "pd.DataFrame") -> list[tuple[str, str]]:
     return ordered + sorted(present - set(ordered), key=metric_order)  # type: ignore[arg-type, return-value]
 
 
-def headline_columns(table: "pd.DataFrame", wanted: Sequence[str] = ()) -> list[tuple[str, str]]:
-    """The (protocol, metric) pairs of the headline that the table has, in the given order."""
+def headline_columns(table: "pd.DataFrame") -> list[tuple[str, str]]:
+    """The (protocol, metric) pairs of the headline that the table has, else its first six."""
     present = image_columns(table)
-    named = [tuple(name.split(":", 1)) for name in wanted or HEADLINE]
+    named = [tuple(name.split(":", 1)) for name in HEADLINE]
     return [pair for pair in named if pair in present] or present[:6]  # type: ignore[misc]
 
 

@@ -3,6 +3,7 @@
 import pandas as pd
 import pytest
 
+from afterimage.report import gallery
 from tests.browser.opened import Opened, render
 
 
@@ -232,10 +233,13 @@ def contrast(first: str, second: str) -> float:
     return (bright + 0.05) / (dim + 0.05)
 
 
-def test_a_page_moved_away_from_its_results_still_shows_small_pictures(browser, tmp_path):
+def test_a_page_moved_away_from_its_results_still_shows_small_pictures(
+    browser, tmp_path, monkeypatch
+):
     import shutil
 
-    run = render(tmp_path, n_images=3, n_samples=2, methods=("best",), size=48, copy_limit=1)
+    monkeypatch.setattr(gallery, "COPY_LIMIT", 1)
+    run = render(tmp_path, n_images=3, n_samples=3, methods=("best",), size=48)
     page = Opened(browser)
     page.open(run, "#/demo-nsd/subj01/2950")
     large = "document.querySelector('.samples img').src"
@@ -243,7 +247,18 @@ def test_a_page_moved_away_from_its_results_still_shows_small_pictures(browser, 
     assert page.page.evaluate(large).endswith("/reconstructions/best/shard0of1/2950_0.png")
     shutil.rmtree(run.results / "demo-nsd")
     page.open(run, "#/demo-nsd/subj01/2987")
-    page.page.wait_for_function("document.querySelector('.samples img').src.endsWith('2987.webp')")
+    samples = "[...document.querySelectorAll('.samples img')]"
+    small = "i => i.src.endsWith('2987.webp') && i.naturalWidth > 0"
+    page.page.wait_for_function(f"{samples}.length === 3 && {samples}.every({small})")
+    # Each shows its own part of the strip, which is three squares wide.
+    assert page.page.evaluate(f"{samples}.map(i => i.naturalWidth / i.naturalHeight)") == [3, 3, 3]
+    placed = "i => { const s = getComputedStyle(i); return s.objectFit + ' ' + s.objectPosition; }"
+    assert page.page.evaluate(f"{samples}.map({placed})") == [
+        "cover 0% 0px",
+        "cover 50% 0px",
+        "cover 100% 0px",
+    ]
+    assert page.page.evaluate(f"{samples}.map(i => i.clientWidth - i.clientHeight)") == [0, 0, 0]
     page.context.close()
 
 

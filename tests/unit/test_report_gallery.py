@@ -103,8 +103,9 @@ def test_shards_hold_every_image_and_sample_by_id(tmp_path):
     assert (tmp_path / "report/thumbs/d/s/_seen/7.webp").exists()
 
 
-def test_large_runs_link_to_the_results_instead_of_copying(tmp_path):
-    write(tmp_path, ["10", "7"], copy_limit=3)
+def test_large_runs_link_to_the_results_instead_of_copying(tmp_path, monkeypatch):
+    monkeypatch.setattr("afterimage.report.gallery.COPY_LIMIT", 3)
+    write(tmp_path, ["10", "7"])
     _, _, best = shard(tmp_path / "report/data/d/s/best.js")
     assert best["links"] == [
         ["../made/7_0.png", "../made/7_1.png"],

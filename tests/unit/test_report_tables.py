@@ -97,10 +97,10 @@ def test_another_systems_method_says_so_and_on_how_many_images():
     assert rows[1].hint == "pictures that another system made"
 
 
-def test_headline_takes_what_was_asked_for_and_there():
-    table = images([("best", "report", "pcc", 1, 1, 1), ("best", "mindeye", "clip", 1, 1, 1)])
-    assert headline_columns(table) == [("report", "pcc")]
-    assert headline_columns(table, ["mindeye:clip", "takagi:clip"]) == [("mindeye", "clip")]
+def test_headline_takes_what_is_there():
+    rows = [("best", "report", "pcc", 1, 1, 1), ("best", "mindeye", "clip", 1, 1, 1)]
+    assert headline_columns(images(rows)) == [("report", "pcc")]
+    assert headline_columns(images(rows[1:])) == [("mindeye", "clip")]
 
 
 def test_markdown_marks_simulated_data_and_aligns_every_row():

@@ -8,6 +8,16 @@ function samplePicture(method, position, sample) {
   return picture("pictures", catalogue.methods[method].file, `${gallery.images.files[position]}_${sample}.jpg`);
 }
 
+// A strip holds an image's samples side by side: in a square box this moves one of them into view.
+const placeInStrip = (sample, count) => (count > 1 ? `${(100 * sample) / (count - 1)}%` : "0%");
+
+// A page that was moved away from its results still has the small pictures.
+function showSmall(image) {
+  image.src = image.dataset.small;
+  image.style.objectFit = "cover";
+  image.style.objectPosition = `${image.dataset.place} 0`;
+}
+
 function methodHtml(method, position) {
   const data = gallery.data.get(method);
   const { label, hint } = catalogue.methods[method];
@@ -20,6 +30,7 @@ function methodHtml(method, position) {
     const number = values.length === data.counts[position] ? ` · ${digits(values[sample])}` : "";
     return `<figure><button type="button" aria-label="Enlarge sample ${sample + 1} of ${escapeHtml(label)}">` +
       `<img src="${escapeHtml(samplePicture(method, position, sample))}" data-small="${escapeHtml(small)}" ` +
+      `data-place="${placeInStrip(sample, data.counts[position])}" ` +
       `alt="${escapeHtml(label)}, sample ${sample + 1} of image ${id}"></button>` +
       `<figcaption>sample ${sample + 1}${number}</figcaption></figure>`;
   }).join("");
@@ -56,8 +67,7 @@ async function openViewer(position) {
     (metric ? `<p class="note">Number below each sample: ${escapeHtml(catalogue.metrics[metric].label)}</p>` : "") + `</div>` +
     `<div><div class="every-method">${gallery.methods.map((method) => methodHtml(method, position)).join("")}</div>${scoresHtml(position)}</div>`;
   for (const image of $("viewer-body").querySelectorAll("img[data-small]")) {
-    // A page that was moved away from its results still has the small pictures.
-    image.addEventListener("error", () => { image.src = image.dataset.small; image.style.objectFit = "cover"; image.style.objectPosition = "0 0"; }, { once: true });
+    image.addEventListener("error", () => showSmall(image), { once: true });
   }
   if (!$("viewer").open) $("viewer").showModal();
   $("viewer").scrollTop = 0;
