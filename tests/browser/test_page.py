@@ -157,6 +157,43 @@ def test_the_keyboard_is_enough(opened, small):
     assert "/2987" not in page.evaluate("location.hash")
 
 
+def test_the_arrow_keys_work_wherever_the_enlarged_view_was_left(opened, small):
+    opened.open(small)
+    page = opened.page
+    ids = opened.ids()
+
+    def press(key: str, image_id: str) -> None:
+        page.keyboard.press(key)
+        page.wait_for_function(
+            f"document.querySelector('#viewer-title').textContent.startsWith('Image {image_id} ')",
+            timeout=5000,
+        )
+        # Chromium takes the focus from a disabled button only when it draws.
+        page.evaluate("new Promise(requestAnimationFrame)")
+
+    # the first image: there is none before it, so that button is disabled
+    page.keyboard.press("j")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#viewer[open]")
+    page.evaluate("new Promise(requestAnimationFrame)")
+    press("ArrowRight", ids[1])
+    # after a sample was enlarged, whose button the next image replaces
+    page.locator("#viewer .samples button").first.click()
+    assert page.locator("#viewer .zoom").count() == 1
+    for place in (2, 3, 4):
+        press("ArrowRight", ids[place])
+    # the last image, come to by the button, which is then disabled
+    for place in range(5, len(ids)):
+        page.click("#next")
+        page.evaluate("new Promise(requestAnimationFrame)")
+    assert page.locator("#next").is_disabled()
+    press("ArrowLeft", ids[-2])
+    # a button that can be used again and again keeps the focus
+    page.locator("#previous").focus()
+    press("Enter", ids[-3])
+    press("Enter", ids[-4])
+
+
 def test_the_back_button_closes_the_enlarged_view(opened, small):
     opened.open(small, "#gallery")
     opened.page.locator(".row .what a.tile").nth(3).click()

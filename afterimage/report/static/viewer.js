@@ -69,11 +69,20 @@ async function openViewer(position) {
   for (const image of $("viewer-body").querySelectorAll("img[data-small]")) {
     image.addEventListener("error", () => showSmall(image), { once: true });
   }
-  if (!$("viewer").open) $("viewer").showModal();
+  const fresh = !$("viewer").open;
+  if (fresh) $("viewer").showModal();
   $("viewer").scrollTop = 0;
   const place = gallery.order.indexOf(position);
   $("previous").disabled = place <= 0;
   $("next").disabled = place < 0 || place >= gallery.order.length - 1;
+  if (!fresh) keepFocus();
+  else $("viewer-title").focus({ preventScroll: true });
+}
+
+// The arrow keys are heard inside the view: a button that was disabled or replaced has lost the focus.
+function keepFocus() {
+  const active = document.activeElement;
+  if (!$("viewer").contains(active) || active.disabled) $("viewer-title").focus({ preventScroll: true });
 }
 
 function closeViewer() {
