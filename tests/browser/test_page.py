@@ -135,6 +135,54 @@ def test_an_unknown_image_is_said_to_be_unknown(opened, small):
     assert not opened.page.locator("#viewer").is_visible()
 
 
+def test_an_unknown_subject_is_said_to_be_unknown(opened, small):
+    opened.open(small, "#/demo-nsd/subj99/2987")
+    assert opened.page.locator("#count").inner_text() == "No subject demo-nsd, subj99 on this page"
+    assert not opened.page.locator("#viewer").is_visible()
+    assert len(opened.ids()) == 10
+    # and in a page that is open already
+    opened.page.evaluate("location.hash = '#/demo-nsd/subj01/2987'")
+    opened.page.wait_for_selector("#viewer[open]")
+    opened.page.evaluate("location.hash = '#/demo-nsd'")
+    opened.page.wait_for_selector("#viewer", state="hidden")
+    assert opened.page.locator("#count").inner_text().startswith("No subject demo-nsd")
+
+
+def test_an_address_that_cannot_be_decoded_breaks_nothing(opened, small):
+    opened.open(small, "#/demo-nsd/subj01/%E0%A4%A")
+    assert "No image %E0%A4%A" in opened.page.locator("#count").inner_text()
+    assert len(opened.ids()) == 10
+
+
+def test_a_followed_link_to_an_image_shows_the_methods_that_it_names(opened, small):
+    opened.open(small)
+    opened.page.evaluate("location.hash = '#/demo-nsd/subj01/2987?methods=mean,linear'")
+    opened.page.wait_for_selector("#viewer[open]")
+    headings = opened.page.locator("#viewer .by-method h3")
+    names = [text.splitlines()[0].split("  ")[0] for text in headings.all_inner_texts()]
+    assert [name.split()[0] for name in names] == ["Linear", "Mean"]
+    # one that names none keeps what is shown
+    opened.page.evaluate("location.hash = '#/demo-nsd/subj01/3024'")
+    opened.page.wait_for_function(
+        "document.querySelector('#viewer-title').textContent.includes('3024')"
+    )
+    assert headings.count() == 2
+
+
+def test_a_click_on_a_picture_keeps_the_view_in_the_address(opened, small):
+    view = "sort=report:pcc&of=linear&methods=mean"
+    opened.open(small, f"#/demo-nsd/subj01?{view}")
+    first = opened.ids()[0]
+    picture = opened.page.locator(".row .what a.tile").first
+    assert picture.get_attribute("href") == f"#/demo-nsd/subj01/{first}"
+    picture.click()
+    opened.page.wait_for_selector("#viewer[open]")
+    address = opened.page.evaluate("location.hash")
+    path, _, query = address.partition("?")
+    assert path == f"#/demo-nsd/subj01/{first}"
+    assert sorted(query.split("&")) == sorted(view.split("&"))
+
+
 def test_the_keyboard_is_enough(opened, small):
     opened.open(small)
     page = opened.page

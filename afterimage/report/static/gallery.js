@@ -228,16 +228,29 @@ async function controlsChanged(event) {
 async function followAddress() {
   const address = readAddress();
   if (!address) return closeViewer();
+  if (!catalogue.subjects.some((entry) => entry.key === address.key)) {
+    if (!gallery.subject) await showGallery(catalogue.subjects[0].key);
+    return sayUnknown(`No subject ${address.key.replace("/", ", ")} on this page`);
+  }
   const same = gallery.subject && gallery.subject.key === address.key;
-  if (!same || !address.image) await showGallery(address.key, address.query);
+  // A link to an image of the subject that is shown keeps the view, unless it names another.
+  const named = address.query.size && address.query.toString() !== new URLSearchParams(currentQuery()).toString();
+  if (!same || address.image === undefined || named) await showGallery(address.key, address.query);
   if (address.image === undefined) {
     closeViewer();
     $("gallery").scrollIntoView();
   } else if (byId(address.image) === null) {
-    $("count").textContent = `No image ${address.image} among the test images of ${address.key}`;
-    $("gallery").scrollIntoView();
+    sayUnknown(`No image ${address.image} among the test images of ${address.key}`);
   } else await openViewer(byId(address.image));
 }
+
+function sayUnknown(what) {
+  closeViewer();
+  $("count").textContent = what;
+  $("gallery").scrollIntoView();
+}
+
+const say = (problem) => { $("count").textContent = problem.message; };
 
 function moveRow(step) {
   const rows = [...$("rows").children];
@@ -262,7 +275,14 @@ if (catalogue.subjects.length) {
     else controlsChanged(event);
   });
   $("controls").addEventListener("submit", (event) => event.preventDefault());
-  addEventListener("hashchange", followAddress);
+  addEventListener("hashchange", () => followAddress().catch(say));
+  // A picture's own address is short and lasting; the one that a click leads to keeps the view.
+  $("rows").addEventListener("click", (event) => {
+    const link = event.target.closest("a");
+    if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
+    event.preventDefault();
+    location.hash = writeAddress(gallery.subject.key, link.closest(".row").dataset.id, currentQuery());
+  });
   addEventListener("keydown", (event) => {
     if (event.target.closest("input[type=search], select, dialog") || event.ctrlKey || event.metaKey || event.altKey) return;
     if (event.key === "/") { event.preventDefault(); $("find").focus(); }
@@ -270,7 +290,5 @@ if (catalogue.subjects.length) {
     if (event.key === "k") moveRow(-1);
   });
   addEventListener("DOMContentLoaded", () =>
-    (readAddress() ? followAddress() : showGallery(catalogue.subjects[0].key)).catch((problem) => {
-      $("count").textContent = problem.message;
-    }));
+    (readAddress() ? followAddress() : showGallery(catalogue.subjects[0].key)).catch(say));
 }

@@ -45,10 +45,15 @@ measureTop();
 addEventListener("resize", measureTop);
 
 // An address within the page: #/dataset/subject[/image]?sort=...&of=...&order=...&methods=a,b&find=...
+// A part that nobody could have encoded is taken as it stands, and is then said to be unknown.
+function decoded(part) {
+  try { return decodeURIComponent(part); } catch { return part; }
+}
+
 function readAddress() {
   if (!location.hash.startsWith("#/")) return null;
   const [path, query] = location.hash.slice(2).split("?");
-  const [dataset, subject, image] = path.split("/").map(decodeURIComponent);
+  const [dataset, subject, image] = path.split("/").map(decoded);
   return { key: `${dataset}/${subject}`, image, query: new URLSearchParams(query || "") };
 }
 
