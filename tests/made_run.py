@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image, ImageFilter
 
+from afterimage.report.directions import directions_of
 from afterimage.simulation.scenes import captions, draw, sample_scene
 from afterimage.stores import write_arrays
 
@@ -64,7 +65,6 @@ def make_run(
     simulated: dict[str, bool] | None = None,
     size: int = 128,
     seed: int = 0,
-    **settings: object,
 ) -> MadeRun:
     """Write a whole run below `root`/results; large ones reuse a few dozen pictures."""
     subjects = subjects or {"demo-nsd": ["subj01"]}
@@ -77,7 +77,7 @@ def make_run(
         "title": "Pictures from brain activity",
         "seed": 0,
         "methods": list(methods),
-        **settings,
+        "metrics": directions_of(["report", "brain-diffuser"]),
         "diffusion": {"model": "resources/demo_diffusion", "image_size": 80},
         "reconstruction": {"n_samples": n_samples, "steps": 50, "strength": 0.8},
         "datasets": {

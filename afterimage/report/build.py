@@ -6,9 +6,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from afterimage.report import answers, limits, methods
+from afterimage.report import answers, methods
 from afterimage.report.brain import Brain, brain_figures, read_brains, read_weights
+from afterimage.report.ceiling import what_would_perfect_show
 from afterimage.report.comparisons import read_comparisons
+from afterimage.report.directions import Directions
 from afterimage.report.drawing import style
 from afterimage.report.evidence import (
     curve_blocks,
@@ -18,6 +20,7 @@ from afterimage.report.evidence import (
     read_histories,
     saver,
 )
+from afterimage.report.failing import which_fail
 from afterimage.report.gallery import Gallery, catalogue, write_gallery
 from afterimage.report.glance import glance_chart
 from afterimage.report.inputs import (
@@ -32,6 +35,7 @@ from afterimage.report.inputs import (
 from afterimage.report.novelty import novelty_blocks, read_novelty
 from afterimage.report.page import Block, Chart, Page, render
 from afterimage.report.proof import read_proof
+from afterimage.report.retrieval import is_it_retrieval
 from afterimage.report.studies import studies
 from afterimage.report.tables import (
     Table,
@@ -78,20 +82,22 @@ def build_report(
 
     Parameters
     ----------
-    cfg : title, seed, datasets {name: {subjects, simulated, settings}}, and whatever else the
-        settings shall show
+    cfg : title, seed, datasets {name: {subjects, simulated, settings}}, metrics (what
+        `directions_of` the protocols says), and whatever else the settings shall show
     """
     out = Path(out)
     folder, figures = out.parent, out.parent.parent / "figures"
     for name in ("thumbs", "pictures", "data"):
         shutil.rmtree(folder / name, ignore_errors=True)
     folder.mkdir(parents=True, exist_ok=True)
+    directions = Directions(cfg.get("metrics", {}))
     simulated = {str(name): bool(entry["simulated"]) for name, entry in cfg["datasets"].items()}
 
     images = read_optional(files.tables.get("image_metrics"))
     latents = read_optional(files.tables.get("latent_mse"))
-    pairs = read_comparisons(read_optional(files.tables.get("comparisons")))
-    latent_pairs = read_comparisons(read_optional(files.tables.get("latent_comparisons")))
+    pairs = read_comparisons(read_optional(files.tables.get("comparisons")), directions)
+    of_latents = read_optional(files.tables.get("latent_comparisons"))
+    latent_pairs = read_comparisons(of_latents, directions)
     scores = read_image_scores(place_all(files.image_scores, results))
     novelty = read_novelty(place_all(files.novelty, results))
     shards = place_all(files.reconstructions, results)
@@ -104,32 +110,41 @@ def build_report(
     histories = read_histories(place_all(files.histories, results))
     proof = read_proof(files.leak_proof, simulated)
 
-    galleries, glance = _galleries(folder, shards, scores, novelty, cfg, simulated, threads)
+    galleries, glance = _galleries(folder, shards, scores, novelty, cfg, directions, threads)
     head = headline_columns(images) if images is not None else []
-    image_tables = _image_tables(images, simulated, head)
+    image_tables = _image_tables(images, simulated, head, directions)
     latent_tables = _latent_tables(latents, simulated)
     times = methods.times_table(shards, decoders, files.benchmarks)
     page = Page(
         title=str(cfg["title"]),
         studies=studies(cfg, brains, galleries),
         answers=[
-            answers.is_it_chance(images, pairs, simulated),
-            answers.which_fail(scores, galleries),
+            answers.is_it_chance(images, pairs, directions, simulated),
+            which_fail(scores, galleries, directions),
             answers.was_test_used(proof),
-            limits.what_would_perfect_show(images, latents, galleries, simulated),
-            limits.is_it_retrieval(scores, novelty, latents, galleries, simulated),
+            what_would_perfect_show(images, latents, pairs, galleries, directions, simulated),
+            is_it_retrieval(
+                scores,
+                novelty,
+                latents,
+                galleries,
+                directions,
+                simulated,
+                int(cfg.get("scoring", {}).get("n_bootstrap", 1000)),
+                int(cfg["seed"]),
+            ),
         ],
         headline=image_tables[0] if image_tables else None,
         proof=proof,
         glance=glance,
         galleries=galleries,
-        catalogue=catalogue(galleries, simulated),
+        catalogue=catalogue(galleries, directions, simulated),
         image_tables=[t for t in image_tables[1:] if not _repeats(t, image_tables[0])],
         latent_tables=latent_tables,
-        dots=dot_blocks(images, head, simulated, figures),
+        dots=dot_blocks(images, head, directions, simulated, figures),
         forests=forest_blocks(pairs, latent_pairs, head, simulated, figures),
         curves=curve_blocks(histories, simulated, figures),
-        novelty=novelty_blocks(scores, novelty, head, simulated, figures),
+        novelty=novelty_blocks(scores, novelty, head, directions, simulated, figures),
         brains=_brain_blocks(brains, cfg, simulated, figures),
         settings=methods.settings_groups(cfg),
         versions=methods.versions(files.provenance),
@@ -150,7 +165,7 @@ def _galleries(
     scores: "pd.DataFrame",
     novelty: "pd.DataFrame",
     cfg: Mapping[str, Any],
-    simulated: Mapping[str, bool],
+    directions: Directions,
     threads: int,
 ) -> tuple[list[Gallery], list[Chart]]:
     """Every subject's gallery and its picture at a glance, in the config's order."""
@@ -168,8 +183,10 @@ def _galleries(
             mine, far = _of(scores, subject), _of(novelty, subject)
             gallery = write_gallery(folder, subject, found[subject], mine, far, reader, threads)
             galleries.append(gallery)
-            is_simulated = simulated[subject[0]]
-            charts.append(glance_chart(folder, gallery, mine, found[subject], reader, is_simulated))
+            made, is_simulated = found[subject], bool(entry["simulated"])
+            charts.append(
+                glance_chart(folder, gallery, mine, made, reader, directions, is_simulated)
+            )
     return galleries, charts
 
 
@@ -187,16 +204,17 @@ def _image_tables(
     images: "pd.DataFrame | None",
     simulated: Mapping[str, bool],
     head: list[tuple[str, str]],
+    directions: Directions,
 ) -> list[Table]:
     """The headline table, then one with every metric of each protocol."""
     if images is None:
         return []
-    tables = [image_table(images, simulated, head, "headline")]
+    tables = [image_table(images, simulated, head, "headline", directions)]
     columns = image_columns(images)
     for protocol in dict.fromkeys(pair[0] for pair in columns):
         of_protocol = [pair for pair in columns if pair[0] == protocol]
         rows = images[images["protocol"] == protocol]
-        table = image_table(rows, simulated, of_protocol, f"images-{protocol}")
+        table = image_table(rows, simulated, of_protocol, f"images-{protocol}", directions)
         tables.append(without_empty_columns(table))
     return tables
 

@@ -4,13 +4,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from afterimage.report.words import (
-    CONTROLS,
-    METRICS,
-    SCORES,
-    better,
-    metric_name,
-)
+from afterimage.report.directions import Directions
+from afterimage.report.words import CONTROLS, METRICS, SCORES, better, metric_name
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,8 +21,12 @@ ALIASES = {
 """This module's word -> the names under which tables may hold it, the preferred one first."""
 
 
-def read_comparisons(table: "pd.DataFrame | None") -> "pd.DataFrame | None":
+def read_comparisons(table: "pd.DataFrame | None", directions: Directions) -> "pd.DataFrame | None":
     """Bring a table of paired differences to the columns used here.
+
+    Parameters
+    ----------
+    table : of methods, which has a column `protocol`, or of decoders
 
     Returns
     -------
@@ -50,7 +49,11 @@ def read_comparisons(table: "pd.DataFrame | None") -> "pd.DataFrame | None":
     if "split" in result:
         result = result[result["split"] == "test"]
     result = _turned(result[result["value"].notna()])
-    lower = result["score"].map(better).eq("lower").to_numpy()
+    if "protocol" in result:
+        pairs = zip(result["protocol"], result["score"], strict=True)
+        lower = np.array([directions.better(pair) == "lower" for pair in pairs], bool)
+    else:
+        lower = result["score"].map(better).eq("lower").to_numpy()
     result["gain"] = np.where(lower, -result["value"], result["value"])
     result["gain_low"] = np.where(lower, -result["high"], result["low"])
     result["gain_high"] = np.where(lower, -result["low"], result["high"])

@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from afterimage.report.comparisons import score_name
+from afterimage.report.directions import Directions
 from afterimage.report.drawing import save_figure, style
 from afterimage.report.inputs import Placed, Subject, by_subject
 from afterimage.report.page import Block, Chart
 from afterimage.report.words import (
-    ARROWS,
-    better,
     decoder_name,
     method_name,
     method_place,
@@ -46,6 +45,7 @@ def label(subject: Subject, simulated: bool) -> str:
 def dot_blocks(
     table: "pd.DataFrame | None",
     columns: Sequence[tuple[str, str]],
+    directions: Directions,
     simulated: Mapping[str, bool],
     folder: Path,
 ) -> list[Block]:
@@ -64,26 +64,32 @@ def dot_blocks(
             continue
         is_simulated = simulated.get(subject[0], False)
         with style():
-            figure = dot_plot(known, shown, f"Test pictures, {label(subject, is_simulated)}")
+            title = f"Test pictures, {label(subject, is_simulated)}"
+            figure = dot_plot(known, shown, directions, title)
             chart = saver(folder, subject, is_simulated)(
                 figure,
                 "metrics",
-                "Values with 95 % intervals; diamonds are controls; dashed: chance of two-way "
-                "identification. Arrows point to the better side.",
-                _describe_values(known, shown),
+                "Values with 95 % intervals; diamonds are controls; dashed: chance in "
+                "identification. ↑: higher is better, ↓: lower is better.",
+                _describe_values(known, shown, directions),
             )
         blocks.append(Block(subject, is_simulated, [chart]))
     return blocks
 
 
-def _describe_values(rows: "pd.DataFrame", columns: Sequence[tuple[str, str]]) -> str:
+def _describe_values(
+    rows: "pd.DataFrame", columns: Sequence[tuple[str, str]], directions: Directions
+) -> str:
     parts = []
     for protocol, metric in columns:
         chosen = rows[(rows["protocol"] == protocol) & (rows["metric"] == metric)]
         values = ", ".join(
             f"{method_name(r['method'])} {r['value']:.3f}" for _, r in chosen.iterrows()
         )
-        parts.append(f"{metric_name(metric)} ({better(metric)} is better): {values}.")
+        better = directions.better((protocol, metric))
+        parts.append(
+            f"{metric_name(metric)}{f' ({better} is better)' if better else ''}: {values}."
+        )
     return " ".join(parts)
 
 
@@ -144,7 +150,8 @@ def _forest(
         pair = f"{name_of(row['first'])} − {name_of(row['second'])}"
         lines.append(
             {
-                "panel": f"{target}{panel} {ARROWS[better(str(row['score']))]}".strip(),
+                # Differences are turned already: an arrow would say which way the score points.
+                "panel": f"{target}{panel}",
                 "label": pair,
                 "value": row["gain"],
                 "low": row["gain_low"],

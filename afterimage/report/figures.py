@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from afterimage.report.directions import Directions
 from afterimage.report.drawing import (
     COLOURS,
     DECODER_COLOURS,
@@ -14,10 +15,7 @@ from afterimage.report.drawing import (
     new_figure,
 )
 from afterimage.report.words import (
-    ARROWS,
     DECODERS,
-    better,
-    is_identification,
     method_group,
     method_name,
     method_order,
@@ -30,8 +28,13 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def dot_plot(rows: "pd.DataFrame", columns: Sequence[tuple[str, str]], title: str) -> "Figure":
-    """Methods by metrics: a dot at the value, a line over its interval.
+def dot_plot(
+    rows: "pd.DataFrame",
+    columns: Sequence[tuple[str, str]],
+    directions: Directions,
+    title: str,
+) -> "Figure":
+    """Methods by metrics: a dot at the value, a line over its interval, a dashed one at chance.
 
     Parameters
     ----------
@@ -53,9 +56,11 @@ def dot_plot(rows: "pd.DataFrame", columns: Sequence[tuple[str, str]], title: st
             axis.plot([row["low"], row["high"]], [height, height], color=colour, linewidth=2)
             marker = "D" if method_group(method) == "control" else "o"
             axis.plot([row["value"]], [height], marker, color=colour, markersize=5)
-        if is_identification(metric):
-            axis.axvline(0.5, color=FAINT, linewidth=0.9, linestyle=(0, (4, 3)))
-        axis.set_title(f"{metric_name(metric)} {ARROWS[better(metric)]}", fontsize=8)
+        chance = directions.chance((protocol, metric))
+        if chance is not None:
+            axis.axvline(chance, color=FAINT, linewidth=0.9, linestyle=(0, (4, 3)))
+        name = f"{metric_name(metric)} {directions.arrow((protocol, metric))}".strip()
+        axis.set_title(name, fontsize=8)
         axis.grid(axis="x")
         axis.set_axisbelow(True)
         axis.margins(x=0.12, y=0.12)

@@ -14,10 +14,10 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from afterimage.report.directions import Directions
 from afterimage.report.inputs import Pictures, Subject, natural
 from afterimage.report.pictures import COPY_LIMIT, file_name, write_all, write_strip
 from afterimage.report.words import (
-    better,
     method_hint,
     method_name,
     method_order,
@@ -193,7 +193,9 @@ def _write_shard(path: Path, kind: str, key: str, value: dict[str, Any]) -> None
     path.write_text(f"receive({json.dumps(kind)},{json.dumps(key)},{text});\n", encoding="utf-8")
 
 
-def catalogue(galleries: Sequence[Gallery], simulated: Mapping[str, bool]) -> dict[str, Any]:
+def catalogue(
+    galleries: Sequence[Gallery], directions: Directions, simulated: Mapping[str, bool]
+) -> dict[str, Any]:
     """What the page's script knows from the start: subjects, methods, metrics and their names."""
     methods = {name for gallery in galleries for name in gallery.methods}
     metrics = {pair for gallery in galleries for pair in gallery.metrics}
@@ -225,7 +227,7 @@ def catalogue(galleries: Sequence[Gallery], simulated: Mapping[str, bool]) -> di
         "metrics": {
             ":".join(pair): {
                 "label": f"{metric_name(pair[1])} ({pair[0]})",
-                "better": better(pair[1]),
+                "better": directions.better(pair),
             }
             for pair in sorted(metrics)
         },

@@ -7,11 +7,12 @@ from urllib.parse import quote
 
 import numpy as np
 
+from afterimage.report.directions import Directions
 from afterimage.report.drawing import INK
 from afterimage.report.gallery import Gallery
 from afterimage.report.inputs import Pictures
 from afterimage.report.page import Chart
-from afterimage.report.words import better, method_name
+from afterimage.report.words import method_name
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,7 +24,9 @@ SIDE, GAP, MARGIN, TOP = 128, 4, 112, 36
 COLUMNS = 8
 
 
-def choose_images(scores: "pd.DataFrame", ids: Sequence[str], n: int = COLUMNS) -> list[str]:
+def choose_images(
+    scores: "pd.DataFrame", ids: Sequence[str], directions: Directions, n: int = COLUMNS
+) -> list[str]:
     """Images at even ranks of the best decoder's score, from best to worst; by id without scores.
 
     Parameters
@@ -39,7 +42,7 @@ def choose_images(scores: "pd.DataFrame", ids: Sequence[str], n: int = COLUMNS) 
         if len(chosen):
             first = chosen["protocol"].min()
             means = chosen[chosen["protocol"] == first].groupby("image_id")["value"].mean()
-            ascending = better(metric) == "lower"
+            ascending = directions.better((first, metric)) == "lower"
             ordered = list(means.sort_values(ascending=ascending, kind="stable").index)
             break
     places = np.unique(np.linspace(0, len(ordered) - 1, min(n, len(ordered))).round().astype(int))
@@ -52,10 +55,11 @@ def glance_chart(
     scores: "pd.DataFrame",
     pictures: Sequence[Pictures],
     dataset: Any,
+    directions: Directions,
     simulated: bool,
 ) -> Chart:
     """Write the grid beside the page and among the figures, and give it as a chart."""
-    ids = choose_images(scores, gallery.image_ids)
+    ids = choose_images(scores, gallery.image_ids, directions)
     grid = draw_grid(gallery, ids, pictures, dataset, simulated)
     name = f"{'-'.join(gallery.subject)}-grid"
     for path in (folder / "thumbs" / f"{name}.png", folder.parent / "figures" / f"{name}.png"):

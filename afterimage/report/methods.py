@@ -70,7 +70,10 @@ def _settings_lines(cfg: Mapping[str, Any]) -> list[tuple[str, str]]:
         else:
             lines.append((name, "–" if value is None else str(value)))
 
-    walk("", {key: value for key, value in cfg.items() if key not in ("title", "datasets")})
+    walk(
+        "",
+        {key: value for key, value in cfg.items() if key not in ("title", "datasets", "metrics")},
+    )
     for dataset, entry in cfg["datasets"].items():
         kept = {k: v for k, v in entry["settings"].items() if k != "root"}
         walk(str(dataset), kept)

@@ -4,11 +4,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from afterimage.report.directions import Directions
 from afterimage.report.drawing import style
 from afterimage.report.evidence import label, saver
 from afterimage.report.inputs import Placed, by_subject
 from afterimage.report.page import Block
-from afterimage.report.words import ARROWS, better, method_name, metric_name, space_name
+from afterimage.report.words import method_name, metric_name, space_name
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,6 +34,7 @@ def novelty_blocks(
     scores: "pd.DataFrame",
     novelty: "pd.DataFrame",
     columns: Sequence[tuple[str, str]],
+    directions: Directions,
     simulated: Mapping[str, bool],
     folder: Path,
 ) -> list[Block]:
@@ -66,7 +68,8 @@ def novelty_blocks(
             if not x:
                 continue
             where = space_name(space)
-            score = f"{metric_name(pair[1])} {ARROWS[better(pair[1])]}"
+            better = directions.better(pair)
+            score = f"{metric_name(pair[1])}{f' ({better} is better)' if better else ''}"
             names = (f"distance to the nearest training image ({where})", score)
             description = (
                 f"{metric_name(pair[1])} of each test image against its distance ({where}) to the "
@@ -79,8 +82,8 @@ def novelty_blocks(
                         figure,
                         f"novelty-{space}",
                         "Each dot is a test image; the lines join the means of four equal parts. "
-                        "The arrow points to the better side; a score that gets worse to the right "
-                        "leans on pictures like those trained on.",
+                        "A score that gets worse to the right leans on pictures like those trained "
+                        "on.",
                         description,
                     )
                 )

@@ -6,13 +6,13 @@ from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import TYPE_CHECKING
 
+from afterimage.report.directions import Directions
 from afterimage.report.words import (
     ARROWS,
     DECODERS,
     SCORES,
     better,
     decoder_name,
-    is_identification,
     method_group,
     method_hint,
     method_name,
@@ -148,13 +148,18 @@ def headline_columns(table: "pd.DataFrame") -> list[tuple[str, str]]:
     return [pair for pair in named if pair in present] or present[:6]  # type: ignore[misc]
 
 
-def _metric_column(protocol: str, metric: str) -> Column:
-    hint = "share of correct two-way choices; chance is 0.5" if is_identification(metric) else ""
-    return Column(metric_name(metric), ARROWS[better(metric)], hint, f"protocol {protocol}")
+def _metric_column(pair: tuple[str, str], directions: Directions) -> Column:
+    chance = directions.chance(pair)
+    hint = "" if chance is None else f"share of correct choices; chance is {chance:.3g}"
+    return Column(metric_name(pair[1]), directions.arrow(pair), hint, f"protocol {pair[0]}")
 
 
 def image_table(
-    table: "pd.DataFrame", simulated: Mapping[str, bool], columns: list[tuple[str, str]], key: str
+    table: "pd.DataFrame",
+    simulated: Mapping[str, bool],
+    columns: list[tuple[str, str]],
+    key: str,
+    directions: Directions,
 ) -> Table:
     """Table 4: methods by metrics, a group for each subject, controls below the decoders."""
     groups = []
@@ -168,10 +173,10 @@ def image_table(
             lines.append(Row(name, cells, method_group(method), method_hint(method)))
         name = f"{dataset}, {subject}: {_images(rows)}"
         groups.append(Group(name, lines, simulated.get(dataset, False), dataset, subject))
-    head = [_metric_column(*pair) for pair in columns]
+    head = [_metric_column(pair, directions) for pair in columns]
     caption = (
         "Scores of the reconstructed test pictures, with 95 % bootstrap intervals over images. "
-        "Controls stand below the line."
+        "The controls stand last."
     )
     return Table(key, caption, "Method", head, groups, _reasons(table, columns))
 

@@ -16,20 +16,20 @@ CONTROLS = ("oracle", "shuffled", "mean", "image_only", "text_only", "category_o
 
 DECODERS = {"linear": "Linear", "cnn": "CNN", "vae": "VAE", "gcn": "GCN", "optimal": "Optimal"}
 
-METRICS: dict[str, tuple[str, str]] = {
-    "pcc": ("Pixel correlation", "higher"),
-    "ssim": ("SSIM", "higher"),
-    "ssim_per_column": ("SSIM per column", "higher"),
-    "lpips_alex": ("LPIPS (AlexNet)", "lower"),
-    "efficientnet_v2_s": ("EfficientNetV2-S", "lower"),
-    "efficientnet_b1": ("EfficientNet-B1", "lower"),
-    "swav": ("SwAV", "lower"),
-    "alexnet2": ("AlexNet(2) two-way", "higher"),
-    "alexnet5": ("AlexNet(5) two-way", "higher"),
-    "inception_v3": ("Inception two-way", "higher"),
-    "clip": ("CLIP two-way", "higher"),
+METRICS = {
+    "pcc": "Pixel correlation",
+    "ssim": "SSIM",
+    "ssim_per_column": "SSIM per column",
+    "lpips_alex": "LPIPS (AlexNet)",
+    "efficientnet_v2_s": "EfficientNetV2-S",
+    "efficientnet_b1": "EfficientNet-B1",
+    "swav": "SwAV",
+    "alexnet2": "AlexNet(2) two-way",
+    "alexnet5": "AlexNet(5) two-way",
+    "inception_v3": "Inception two-way",
+    "clip": "CLIP two-way",
 }
-"""Metric -> its name and whether higher or lower is better."""
+"""Metric -> its name, for the metrics of the shipped protocols."""
 
 SCORES: dict[str, tuple[str, str]] = {
     "mse": ("MSE", "lower"),
@@ -77,7 +77,7 @@ def method_hint(method: str) -> str:
 
 def metric_name(metric: str) -> str:
     """The name of an image metric."""
-    return METRICS[metric][0] if metric in METRICS else words(metric)
+    return METRICS.get(metric, words(metric))
 
 
 def metric_order(pair: tuple[str, str]) -> tuple[bool, str, int, str]:
@@ -88,10 +88,9 @@ def metric_order(pair: tuple[str, str]) -> tuple[bool, str, int, str]:
     return (protocol != "report", protocol, place, metric)
 
 
-def better(metric: str) -> str:
-    """'higher', 'lower' or '' for a metric of pictures or a score of latents."""
-    known = METRICS.get(metric) or SCORES.get(metric)
-    return known[1] if known else "higher"
+def better(score: str) -> str:
+    """'higher', 'lower' or '' for a score of latents; that of pictures is for protocols to say."""
+    return SCORES[score][1] if score in SCORES else ""
 
 
 def method_order(methods: object) -> list[str]:
@@ -123,8 +122,3 @@ def method_group(method: str) -> str:
 def space_name(space: str) -> str:
     """The name of a space in which distances to training are measured."""
     return SPACES.get(space, words(space))
-
-
-def is_identification(metric: str) -> bool:
-    """Whether a metric is a share of correct two-way choices, with chance at one half."""
-    return metric.startswith(("alexnet", "inception", "clip"))

@@ -1,5 +1,7 @@
 """What the page and the record may see of the config, and the files they read."""
 
+from afterimage.report.directions import directions_of
+
 
 def report_settings():
     names = {
@@ -33,6 +35,7 @@ def report_settings():
             "title": "afterimage",
             "datasets": names,
             "methods": METHODS,
+            "metrics": directions_of(config["scoring"]["protocols"]),
             "seed": config["seed"],
             **{stage: config[stage] for stage in stages},
         }

@@ -61,6 +61,29 @@ def test_sorting_by_lower_is_better_and_by_distance(opened, small):
     assert shown == f"to training: {far.min():.3f} (image latent)"
 
 
+def test_sorting_by_the_gain_over_the_shuffled_control(opened, small):
+    # the control is not among the methods shown, and LPIPS is better where it is lower
+    view = "sort=gain:report:lpips_alex&of=linear&order=worst&methods=best"
+    opened.open(small, f"#/demo-nsd/subj01?{view}")
+    folder = small.results / "demo-nsd/subj01/scores"
+    means = []
+    for method in ("linear", "shuffled"):
+        table = pd.read_parquet(folder / f"images-{method}.parquet")
+        table = table[table["metric"] == "lpips_alex"]
+        means.append(table.groupby("image_id")["value"].mean())
+    # the page's numbers have four digits: what differs by less may stand in either order
+    gain = (means[1] - means[0])[opened.ids()]
+    assert (gain.diff().dropna() > -2e-4).all()
+    assert gain.iloc[-1] - gain.iloc[0] > 0.05
+    shown = opened.page.locator(".row .gain").first.inner_text()
+    assert shown == f"gain over shuffled: {gain.iloc[0]:.3f}".replace("-", "−")
+    opened.page.select_option("#order", "best")
+    opened.page.wait_for_function("!location.hash.includes('order=worst')")
+    assert (gain[opened.ids()].diff().dropna() < 2e-4).all()
+    options = "[...document.querySelector('#order').options].map(o => o.textContent)"
+    assert opened.page.evaluate(options) == ["most first", "least first"]
+
+
 def test_filtering_by_words_and_ids(opened, small):
     opened.open(small)
     texts = small.datasets["demo-nsd"].texts
@@ -231,7 +254,7 @@ def test_the_arrow_keys_work_wherever_the_enlarged_view_was_left(opened, small):
     for place in (2, 3, 4):
         press("ArrowRight", ids[place])
     # the last image, come to by the button, which is then disabled
-    for place in range(5, len(ids)):
+    for _ in range(5, len(ids)):
         page.click("#next")
         page.evaluate("new Promise(requestAnimationFrame)")
     assert page.locator("#next").is_disabled()
@@ -260,9 +283,12 @@ def test_every_link_of_the_five_questions_leads_somewhere(opened, small):
         assert link.startswith("#")
         if not link.startswith("#/"):
             assert opened.page.locator(link).count() == 1
-    worst = next(link for link in links if "order=worst" in link)
-    opened.page.locator(f".answers a[href='{worst}']").click()
-    opened.page.wait_for_function("document.querySelector('#order').value === 'worst'")
+    for key in ("demo-nsd/subj01", "demo-things/sub-01"):
+        worst = f"#/{key}?sort=gain:report:lpips_alex&of=best&order=worst"
+        opened.page.locator(f".answers a[href='{worst}']").click()
+        opened.page.wait_for_function(f"document.querySelector('#subject').value === '{key}'")
+        assert opened.page.locator("#sort").input_value() == "gain:report:lpips_alex"
+        assert opened.page.locator("#order").input_value() == "worst"
     single = next(link for link in links if link.count("/") == 3)
     opened.page.locator(f".answers a[href='{single}']").first.click()
     opened.page.wait_for_selector("#viewer[open]")

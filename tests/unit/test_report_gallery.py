@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from afterimage.report.directions import Directions, directions_of
 from afterimage.report.gallery import Gallery, write_gallery
 from afterimage.report.glance import choose_images
 from afterimage.report.inputs import Pictures
@@ -139,9 +140,10 @@ def test_the_grid_goes_from_the_best_image_to_the_worst(n):
             "value": np.linspace(1, 0, 20),
         }
     )
-    chosen = choose_images(table, ids, n)
+    known = Directions(directions_of(["report"]))
+    chosen = choose_images(table, ids, known, n)
     assert len(chosen) == n
     assert chosen[0] == "19"  # the lowest LPIPS
     if n > 1:
         assert chosen[-1] == "0"
-    assert choose_images(table.iloc[:0], ids, 4)[0] == "0"
+    assert choose_images(table.iloc[:0], ids, known, 4)[0] == "0"

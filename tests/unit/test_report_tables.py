@@ -6,6 +6,7 @@ import pytest
 from afterimage.errors import InputError
 from afterimage.report.build import without_empty_columns
 from afterimage.report.comparisons import read_comparisons
+from afterimage.report.directions import Directions, directions_of
 from afterimage.report.inputs import natural, place
 from afterimage.report.tables import (
     headline_columns,
@@ -15,8 +16,9 @@ from afterimage.report.tables import (
     markdown,
     number,
 )
-from afterimage.report.words import METRICS, better, is_identification, method_order
+from afterimage.report.words import method_order
 
+SHIPPED = Directions(directions_of(["report", "brain-diffuser"]))
 IMAGE_COLUMNS = ["dataset", "subject", "method", "protocol", "metric", "value", "low", "high"]
 
 
@@ -48,7 +50,7 @@ def test_a_cell_holds_its_own_row_whatever_the_order_of_rows():
         ]
     )
     columns = image_columns(table)
-    shown = image_table(table, {"d": True}, columns, "k").groups[0]
+    shown = image_table(table, {"d": True}, columns, "k", SHIPPED).groups[0]
     assert shown.simulated
     assert [row.name for row in shown.rows] == ["Best decoder", "Linear"]
     assert columns == [("report", "pcc"), ("report", "lpips_alex")]
@@ -63,7 +65,7 @@ def test_a_missing_value_says_why():
         [("best", "report", "pcc", 0.6, 0.5, 0.7), ("best", "report", "swav", None, None, None)],
         ["", "no weights of swav"],
     )
-    shown = image_table(table, {}, image_columns(table), "k")
+    shown = image_table(table, {}, image_columns(table), "k", SHIPPED)
     assert shown.groups[0].rows[0].cells[1].text == "not computed"
     assert shown.notes == ["Not computed, SwAV: no weights of swav"]
 
@@ -73,7 +75,7 @@ def test_a_column_without_any_number_goes_and_its_reason_stays():
         [("best", "report", "pcc", 0.6, 0.5, 0.7), ("best", "report", "swav", None, None, None)],
         ["", "no weights of swav"],
     )
-    shown = without_empty_columns(image_table(table, {}, image_columns(table), "k"))
+    shown = without_empty_columns(image_table(table, {}, image_columns(table), "k", SHIPPED))
     assert [column.name for column in shown.columns] == ["Pixel correlation"]
     assert [cell.text for cell in shown.groups[0].rows[0].cells] == ["0.600 [0.500, 0.700]"]
     assert shown.notes == ["Not computed, SwAV: no weights of swav"]
@@ -84,7 +86,7 @@ def test_a_value_missing_for_one_method_alone_names_the_method():
         [("best", "x", "alexnet5", 0.9, 0.8, 1), ("category_only", "x", "alexnet5", *[None] * 3)],
         ["", "no category labels"],
     )
-    shown = image_table(table, {}, image_columns(table), "k")
+    shown = image_table(table, {}, image_columns(table), "k", SHIPPED)
     expected = "Not computed for Category only, AlexNet(5) two-way: no category labels"
     assert shown.notes == [expected]
 
@@ -92,7 +94,7 @@ def test_a_value_missing_for_one_method_alone_names_the_method():
 def test_another_systems_method_says_so_and_on_how_many_images():
     table = images([("best", "x", "pcc", 0.9, 0.8, 1), ("theirs", "x", "pcc", 0.9, 0.8, 1)])
     table.loc[1, "n_images"] = 12
-    rows = image_table(table, {}, image_columns(table), "k").groups[0].rows
+    rows = image_table(table, {}, image_columns(table), "k", SHIPPED).groups[0].rows
     assert [row.name for row in rows] == ["Best decoder", "theirs (other system), 12 images"]
     assert rows[1].hint == "pictures that another system made"
 
@@ -105,7 +107,7 @@ def test_headline_takes_what_is_there():
 
 def test_markdown_marks_simulated_data_and_aligns_every_row():
     table = images([("best", "report", "pcc", 0.6, 0.5, 0.7)])
-    text = markdown(image_table(table, {"d": True}, image_columns(table), "k"))
+    text = markdown(image_table(table, {"d": True}, image_columns(table), "k", SHIPPED))
     assert "SIMULATED DATA" in text
     rows = [line for line in text.splitlines() if line.startswith("|")]
     assert {row.count("|") for row in rows} == {3}
@@ -135,7 +137,7 @@ def test_comparisons_are_turned_so_that_a_gain_is_positive():
         ("d", "s", "report", "lpips_alex", "shuffled", "best", 0.3, 0.2, 0.4, 0.01),
         ("d", "s", "report", "pcc", "best", "linear", 0.1, -0.1, 0.3, 0.5),
     ]
-    turned = read_comparisons(pd.DataFrame(rows, columns=columns))
+    turned = read_comparisons(pd.DataFrame(rows, columns=columns), SHIPPED)
     assert list(turned["first"]) == ["best", "best", "best"]
     assert list(turned["second"]) == ["shuffled", "shuffled", "linear"]
     assert turned["gain"].tolist() == pytest.approx([0.5, 0.3, 0.1])
@@ -143,13 +145,19 @@ def test_comparisons_are_turned_so_that_a_gain_is_positive():
     assert turned["gain_high"].tolist() == pytest.approx([0.6, 0.4, 0.3])
 
 
-def test_every_metric_points_somewhere_and_chance_is_of_two_way_alone():
-    assert {better(metric) for metric in METRICS} == {"higher", "lower"}
-    assert [m for m in METRICS if is_identification(m)] == [
-        "alexnet2",
-        "alexnet5",
-        "inception_v3",
-        "clip",
+def test_the_headers_of_a_users_own_protocol_say_what_it_measures():
+    rows = [("best", "mine", name, 0.6, 0.5, 0.7) for name in ("clip_distance", "clip_50way")]
+    own = Directions(
+        {
+            "mine:clip_distance": {"better": "lower", "chance": None},
+            "mine:clip_50way": {"better": "higher", "chance": 0.02},
+        }
+    )
+    table = images(rows)
+    head = image_table(table, {}, [("mine", row[2]) for row in rows], "k", own).columns
+    assert [(column.arrow, column.hint) for column in head] == [
+        ("↓", ""),
+        ("↑", "share of correct choices; chance is 0.02"),
     ]
 
 

@@ -48,6 +48,22 @@ function score(method, metric, position) {
   return data && data.scores[metric] ? mean(data.scores[metric][position]) : null;
 }
 
+// How much better than the shuffled control on the same image: above zero is better.
+function gain(method, metric, position) {
+  const [own, control] = [score(method, metric, position), score(CONTROL, metric, position)];
+  if (own === null || control === null) return null;
+  return catalogue.metrics[metric].better === "lower" ? control - own : own - control;
+}
+
+const CONTROL = "shuffled";
+
+// What is sorted by: "id", "distance:space", a metric, or "gain:" and a metric.
+function sortedBy(sort) {
+  if (sort.startsWith("distance:")) return { kind: "distance", name: sort.slice(9) };
+  if (sort.startsWith("gain:")) return { kind: "gain", name: sort.slice(5) };
+  return sort in catalogue.metrics ? { kind: "metric", name: sort } : { kind: "id", name: "" };
+}
+
 const picture = (kind, folder, name) =>
   `${kind}/${gallery.subject.key.split("/").map(encodeURIComponent).join("/")}/${folder}/${encodeURIComponent(name)}`;
 
@@ -65,7 +81,9 @@ function fillControls(subject) {
   $("subject").value = subject.key;
   const spaces = subject.spaces.map((space) => option(`distance:${space}`, `distance to training (${catalogue.spaces[space]})`));
   const metrics = subject.metrics.map((name) => option(name, catalogue.metrics[name].label));
-  $("sort").replaceChildren(option("id", "image id"), ...metrics, ...spaces);
+  const gains = !subject.methods.includes(CONTROL) ? []
+    : subject.metrics.map((name) => option(`gain:${name}`, `gain over shuffled, ${catalogue.metrics[name].label}`));
+  $("sort").replaceChildren(option("id", "image id"), ...metrics, ...gains, ...spaces);
   $("of").replaceChildren(...subject.methods.map((name) => option(name, catalogue.methods[name].label)));
   $("shown").replaceChildren(
     Object.assign(document.createElement("legend"), { textContent: "Methods" }),
@@ -81,11 +99,13 @@ function fillControls(subject) {
 
 // What "first" means depends on what is sorted by; only a metric belongs to a method.
 function nameOrders() {
-  const sort = $("sort").value;
-  const names = sort === "id" ? ["upwards", "downwards"]
-    : sort in catalogue.metrics ? ["best first", "worst first"] : ["nearest first", "farthest first"];
+  const { kind } = sortedBy($("sort").value);
+  const names = {
+    id: ["upwards", "downwards"], distance: ["nearest first", "farthest first"],
+    metric: ["best first", "worst first"], gain: ["most first", "least first"],
+  }[kind];
   [...$("order").options].forEach((entry, i) => { entry.textContent = names[i]; });
-  $("of").parentElement.hidden = !(sort in catalogue.metrics);
+  $("of").parentElement.hidden = kind !== "metric" && kind !== "gain";
 }
 
 const boxes = () => [...$("shown").querySelectorAll("input")];
@@ -136,11 +156,17 @@ function sorted(values) {
   let order = images.ids.map((_, i) => i);
   if (words.length) order = order.filter((i) => words.every((word) => text(i).includes(word)));
   const turn = values.order === "worst" ? -1 : 1;
-  if (values.sort === "id") return turn < 0 ? order.reverse() : order;
-  const space = values.sort.startsWith("distance:") && values.sort.slice(9);
-  const key = order.map((i) => (space ? images.distance[space][i] : score(values.of, values.sort, i)));
-  // Near to training first; otherwise the better way of the metric first.
-  const sign = turn * (space || catalogue.metrics[values.sort].better === "lower" ? 1 : -1);
+  const { kind, name } = sortedBy(values.sort);
+  if (kind === "id") return turn < 0 ? order.reverse() : order;
+  const value = {
+    distance: (i) => images.distance[name][i],
+    metric: (i) => score(values.of, name, i),
+    gain: (i) => gain(values.of, name, i),
+  }[kind];
+  const key = order.map(value);
+  // Near to training first; otherwise the better way of the metric, or the most gain, first.
+  const upwards = kind === "distance" || (kind === "metric" && catalogue.metrics[name].better === "lower");
+  const sign = turn * (upwards ? 1 : -1);
   const place = new Map(order.map((i, k) => [i, key[k]]));
   return order.sort((a, b) => {
     const [x, y] = [place.get(a), place.get(b)];
@@ -149,9 +175,11 @@ function sorted(values) {
   });
 }
 
-const shownMetric = (values) =>
-  values.sort in catalogue.metrics ? values.sort
-    : gallery.subject.metrics.find((name) => name.endsWith(":pcc")) || gallery.subject.metrics[0];
+function shownMetric(values) {
+  const { kind, name } = sortedBy(values.sort);
+  return kind === "metric" || kind === "gain" ? name
+    : gallery.subject.metrics.find((other) => other.endsWith(":pcc")) || gallery.subject.metrics[0];
+}
 
 function rowHtml(position, values) {
   const { images, subject } = gallery;
@@ -159,11 +187,12 @@ function rowHtml(position, values) {
   const link = escapeHtml(writeAddress(subject.key, id, {}));
   const captions = images.captions[position];
   const metric = shownMetric(values);
-  const sortedBy = subject.spaces.filter((space) => values.sort === `distance:${space}`);
-  const far = [...sortedBy, ...subject.spaces].slice(0, 1).map((space) => {
+  const { kind, name: sortName } = sortedBy(values.sort);
+  const first = kind === "distance" ? [sortName] : [];
+  const far = [...first, ...subject.spaces].slice(0, 1).map((space) => {
     const value = images.distance[space][position];
     return value === null ? "" : `<p class="far">to training: ${digits(value)} (${escapeHtml(catalogue.spaces[space])})</p>`;
-  }).join("");
+  }).join("") + (kind === "gain" ? `<p class="gain">gain over shuffled: ${digits(gain(values.of, sortName, position))}</p>` : "");
   const made = gallery.methods.map((method) => {
     const data = gallery.data.get(method);
     const count = data.counts[position];
@@ -200,7 +229,8 @@ async function showGallery(key, query) {
   if (query) applyQuery(query, subject);
   nameOrders();
   const values = readControls();
-  const needed = [...new Set([...values.methods, values.of])].filter((name) => subject.methods.includes(name));
+  const compared = sortedBy(values.sort).kind === "gain" ? [CONTROL] : [];
+  const needed = [...new Set([...values.methods, values.of, ...compared])].filter((name) => subject.methods.includes(name));
   const images = await load("images", subject.key);
   const data = await Promise.all(needed.map((name) => load("method", subject.key, name)));
   if (mine !== turn) return;
