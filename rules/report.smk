@@ -26,6 +26,7 @@ rule render_report:
             "responses/lower/train.zarr", "responses/higher/train.zarr"
         ),
         novelty=for_each_subject("scores/novelty.parquet"),
+        selected=selections(),
         leak_proof="results/leak_proof.json" if trains() else [],
         provenance="results/provenance.json",
     output:

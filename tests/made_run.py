@@ -71,7 +71,9 @@ def make_run(
     simulated = simulated or dict.fromkeys(subjects, True)
     results = root / "results"
     run = MadeRun(results, results / "report" / "index.html", {})
-    names = "reconstructions image_scores histories graphs responses decoders novelty".split()
+    names = (
+        "reconstructions image_scores histories graphs responses decoders novelty selected".split()
+    )
     run.files = {name: [] for name in names}
     run.cfg = {
         "title": "Pictures from brain activity",
@@ -186,7 +188,13 @@ def _reconstructions(run, folder, method, ids, seen, n_samples, rng) -> None:
             rows.append([image_id, sample, kept[place], 128, sample])
     columns = ["image_id", "sample", "file", "native_size", "seed"]
     pd.DataFrame(rows, columns=columns).to_csv(shard / "manifest.csv", index=False)
-    record = {"seconds": 41.5, "pictures_per_second": 1.1, "peak_gpu_bytes": 2_400_000_000}
+    record = {
+        "device": "NVIDIA Test",
+        "precision": "float16",
+        "seconds": 41.5,
+        "pictures_per_second": 1.1,
+        "peak_gpu_bytes": 2_400_000_000,
+    }
     (shard / "sidecar.json").write_text(json.dumps(record))
     run.files["reconstructions"].append(str(shard))
 
@@ -236,6 +244,7 @@ def _decoders(run: MadeRun, folder: Path, tables: dict[str, list]) -> None:
                 history.to_csv(made / "history.csv", index=False)
                 run.files["histories"].append(str(made / "history.csv"))
             model = {"kind": decoder, "target": target, "seconds": 12.0, "peak_gpu_bytes": 10**9}
+            model |= {"n_validation": 12, "device": "cpu", "half_precision": False}
             (made / "model.json").write_text(json.dumps(model))
             run.files["decoders"].append(str(made / "model.json"))
             scores = {"mse": error, "mse_mean": 1.0, "r2": 1 - error, "two_way": 0.93}
@@ -253,6 +262,10 @@ def _decoders(run: MadeRun, folder: Path, tables: dict[str, list]) -> None:
             score = "mse" if target == "image" else "mse_14"
             whose = [dataset, subject, target, "test", score, first, "linear"]
             tables["latent_pairs"].append([*whose, gap, gap - 0.025, gap + 0.025, 0.01])
+
+    selected = folder / "selected.json"
+    selected.write_text(json.dumps({"image": "gcn", "text": "linear"}))
+    run.files["selected"].append(str(selected))
 
 
 def _brain(run: MadeRun, folder: Path, rng: np.random.Generator) -> None:
@@ -337,3 +350,7 @@ def _tables(run: MadeRun, tables: dict[str, list]) -> None:
     }
     run.files["leak_proof"] = str(run.results / "leak_proof.json")
     Path(run.files["leak_proof"]).write_text(json.dumps(proof))
+    run.files["provenance"] = str(run.results / "provenance.json")
+    versions = {"afterimage": "0.9.9", "numpy": "9.9"}
+    record = {"python": "3.11.99", "versions": versions}
+    Path(run.files["provenance"]).write_text(json.dumps(record))

@@ -22,6 +22,7 @@ def main(
     responses: Sequence[str] = (),
     decoders: Sequence[str] = (),
     novelty: Sequence[str] = (),
+    selected: Sequence[str] = (),
     leak_proof: str | None = None,
     provenance: str | None = None,
     benchmarks: str | None = None,
@@ -39,6 +40,7 @@ def main(
         responses=list(responses),
         decoders=list(decoders),
         novelty=list(novelty),
+        selected=list(selected),
         leak_proof=leak_proof,
         provenance=provenance,
         benchmarks=benchmarks,
@@ -59,6 +61,7 @@ if "snakemake" in globals():
             "responses",
             "decoders",
             "novelty",
+            "selected",
         )
         tables = ("latent_mse", "image_metrics", "latent_comparisons", "comparisons")
         main(

@@ -1,5 +1,6 @@
 """From a run's files to the page: read, draw, write."""
 
+import os
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -67,6 +68,7 @@ class Files:
     responses: list[str] = field(default_factory=list)
     decoders: list[str] = field(default_factory=list)
     novelty: list[str] = field(default_factory=list)
+    selected: list[str] = field(default_factory=list)
     leak_proof: str | None = None
     provenance: str | None = None
     benchmarks: str | None = None
@@ -87,8 +89,7 @@ def build_report(
     """
     out = Path(out)
     folder, figures = out.parent, out.parent.parent / "figures"
-    for name in ("thumbs", "pictures", "data"):
-        shutil.rmtree(folder / name, ignore_errors=True)
+    _clear(folder, figures)
     folder.mkdir(parents=True, exist_ok=True)
     directions = Directions(cfg.get("metrics", {}))
     simulated = {str(name): bool(entry["simulated"]) for name, entry in cfg["datasets"].items()}
@@ -117,7 +118,7 @@ def build_report(
     times = methods.times_table(shards, decoders, files.benchmarks)
     page = Page(
         title=str(cfg["title"]),
-        studies=studies(cfg, brains, galleries),
+        studies=studies(cfg, brains, galleries, place_all(files.selected, results), decoders),
         answers=[
             answers.is_it_chance(images, pairs, directions, simulated),
             which_fail(scores, galleries, directions),
@@ -150,6 +151,7 @@ def build_report(
         versions=methods.versions(files.provenance),
         times=times or None,
         citations=methods.citations(cfg),
+        provenance=os.path.relpath(files.provenance, folder) if files.provenance else "",
         size=methods.size_on_disk(folder, out),
     )
     page.missing = missing_parts(page)
@@ -157,6 +159,15 @@ def build_report(
         with whole(folder.parent / "tables" / f"{table.key}.md") as temporary:
             temporary.write_text(markdown(table), encoding="utf-8")
     render(page, out)
+
+
+def _clear(folder: Path, figures: Path) -> None:
+    """Remove what an earlier page wrote: it may have shown other datasets and protocols."""
+    for made in (folder / "thumbs", folder / "pictures", folder / "data", figures):
+        shutil.rmtree(made, ignore_errors=True)
+    for pattern in ("headline.md", "images-*.md", "latent-*.md"):
+        for path in (folder.parent / "tables").glob(pattern):
+            path.unlink()
 
 
 def _galleries(

@@ -1,6 +1,7 @@
 """The methods section: settings, versions, times and memory, what to cite, size on disk."""
 
 import csv
+import platform
 from collections.abc import Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
@@ -33,10 +34,12 @@ CITATIONS = {
     "15666.",
     "mindeye": "The protocol 'mindeye': Scotti et al. (2023). Reconstructing the mind's eye: "
     "fMRI-to-image with contrastive learning and diffusion priors. NeurIPS.",
-    "afterimage": "This software: afterimage; see CITATION.cff beside its README.",
+    "afterimage": "This software: the afterimage developers (2026). afterimage: reconstruct what "
+    "was seen from fMRI, and prove it. Version 0.1.0.",
 }
 
 PACKAGES = (
+    "afterimage",
     "torch",
     "diffusers",
     "transformers",
@@ -83,10 +86,10 @@ def _settings_lines(cfg: Mapping[str, Any]) -> list[tuple[str, str]]:
 def versions(provenance: str | None) -> list[tuple[str, str]]:
     """Versions of what computed the run: from its provenance, else of this environment."""
     if provenance:
-        recorded = read_json(provenance).get("versions", {})
-        if recorded:
-            return [(name, str(recorded[name])) for name in PACKAGES if name in recorded]
-    found = []
+        record = read_json(provenance)
+        recorded = {"Python": record.get("python"), **record.get("versions", {})}
+        return [(n, str(recorded[n])) for n in ("Python", *PACKAGES) if recorded.get(n)]
+    found = [("Python", platform.python_version())]
     for name in PACKAGES:
         try:
             found.append((name, metadata.version(name)))
@@ -113,7 +116,13 @@ def times_table(
     shards: Sequence[Placed], models: Sequence[Placed], benchmarks: str | Path | None
 ) -> Table:
     """Seconds, memory and pace of what recorded them: training, generation, and every rule."""
-    columns = [Column("Jobs"), Column("Seconds"), Column("Peak GPU memory"), Column("Peak memory")]
+    columns = [
+        Column("Jobs"),
+        Column("Seconds"),
+        Column("Peak GPU memory"),
+        Column("Peak memory"),
+        Column("Device and precision", words=True),
+    ]
     groups = []
     rows = _stage_rows(shards, models)
     if rows:
@@ -143,8 +152,16 @@ def _stage_rows(shards: Sequence[Placed], models: Sequence[Placed]) -> list[Row]
         seconds = sum(float(job.get("seconds") or 0) for job in jobs)
         gpu = max(float(job.get("peak_gpu_bytes") or 0) for job in jobs)
         cells = [Cell(str(len(jobs))), Cell(f"{seconds:,.0f}"), Cell(_bytes(gpu)), Cell()]
+        cells.append(Cell(" or ".join(dict.fromkeys(filter(None, map(_device, jobs))))))
         rows.append(Row(name, cells))
     return rows
+
+
+def _device(job: Mapping[str, Any]) -> str:
+    """What one job computed on, and how exactly: a decoder's record says half precision or not."""
+    half = "half precision" if job.get("half_precision") else "float32"
+    half = half if "half_precision" in job else ""
+    return ", ".join(filter(None, [job.get("device"), job.get("precision") or half]))
 
 
 def _rule_rows(folder: Path) -> list[Row]:
@@ -158,7 +175,13 @@ def _rule_rows(folder: Path) -> list[Row]:
         memory = [_float(record.get("max_rss")) for record in records]
         if seconds:
             peak = _bytes(max(memory, default=0.0) * 2**20)
-            cells = [Cell(str(len(seconds))), Cell(f"{sum(seconds):,.0f}"), Cell(), Cell(peak)]
+            cells = [
+                Cell(str(len(seconds))),
+                Cell(f"{sum(seconds):,.0f}"),
+                Cell(),
+                Cell(peak),
+                Cell(),
+            ]
             rows.append(Row(rule.name, cells, "other"))
     return rows
 

@@ -67,6 +67,8 @@ class Page:
     versions: list[tuple[str, str]]
     times: Table | None
     citations: list[str]
+    provenance: str
+    """Where the record lies, from the page; '' for none."""
     size: str
     missing: dict[str, str] = field(default_factory=dict)
     """Section -> what it would need, where it has nothing to show."""

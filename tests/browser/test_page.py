@@ -389,6 +389,20 @@ def test_nothing_is_wider_than_a_narrow_window(browser, small):
     assert page.said == []
 
 
+def test_three_samples_fit_a_phone_and_the_gallery_is_two_tabs_away(browser, tmp_path):
+    run = render(tmp_path, n_images=3, n_samples=3, methods=("best", "shuffled"), size=48)
+    page = Opened(browser, viewport={"width": 320, "height": 700})
+    page.open(run)
+    assert page.page.evaluate("document.documentElement.scrollWidth") <= 320
+    page.page.keyboard.press("Tab")
+    page.page.keyboard.press("Tab")
+    page.page.keyboard.press("Enter")
+    page.page.keyboard.press("Tab")
+    page.page.wait_for_function("!!document.activeElement.closest('.row')", timeout=5000)
+    page.context.close()
+    assert page.said == []
+
+
 def test_what_is_sorted_by_names_the_orders(opened, small):
     opened.open(small)
     page = opened.page

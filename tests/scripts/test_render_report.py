@@ -39,6 +39,11 @@ def test_the_page_holds_every_section_and_repeats_to_the_byte(run):
 
     assert text.count("Simulated data") > 5
     assert "Leak proof passed." in text
+    verdict = " ".join(text.partition("Leak proof passed.</strong>")[2].split())
+    assert verdict.startswith(
+        "No training or selection job can see the test set; generation sees only the responses "
+        "that it decodes (and, for the oracle, the true latents)."
+    )
     assert 'class="missing"' not in text.replace('<noscript><p class="missing">', "")
     for question in (
         "better than chance",
@@ -58,7 +63,48 @@ def test_the_page_holds_every_section_and_repeats_to_the_byte(run):
     names = {path.name for path in (run.results / "figures").iterdir()}
     for name in ("metrics", "comparisons-methods", "training", "graph", "voxels", "noise-ceiling"):
         assert {f"demo-nsd-subj01-{name}.svg", f"demo-nsd-subj01-{name}.png"} <= names
+    # which network `best` is, how it was chosen, on what it ran, and from what it was made
+    assert "<td>image: GCN, text: Linear</td>" in text
+    assert "<td>12 images</td>" in text
+    assert '<td class="words"><span class="value">NVIDIA Test, float16</span></td>' in text
+    assert "<span>afterimage <b>0.9.9</b></span>" in text
+    assert "<span>Python <b>3.11.99</b></span>" in text
+    assert '<a href="../provenance.json">' in text
     assert "0.6" in (run.results / "tables" / "headline.md").read_text()
+
+
+def test_what_an_earlier_page_drew_of_other_datasets_goes(tmp_path, monkeypatch):
+    subjects = {"demo-nsd": ["subj01"], "demo-things": ["sub-01"]}
+    made = make_run(
+        tmp_path, n_images=4, n_samples=1, methods=("best",), subjects=subjects, size=48
+    )
+    monkeypatch.setattr("afterimage.datasets.open_dataset", made.open_dataset)
+    main(**made.arguments)
+    figures, tables = made.results / "figures", made.results / "tables"
+    assert list(figures.glob("demo-things*"))
+    (tables / "of_the_user.md").write_text("kept")
+    # then without one dataset and without one protocol
+    del made.cfg["datasets"]["demo-things"]
+    for name, paths in made.files.items():
+        if isinstance(paths, list):
+            made.files[name] = [path for path in paths if "demo-things" not in path]
+    for path in made.files["tables"].values():
+        table = pd.read_csv(path)
+        table = table[table["dataset"] == "demo-nsd"]
+        if "protocol" in table:
+            table = table[table["protocol"] == "report"]
+        table.to_csv(path, index=False)
+    main(**made.arguments)
+    assert not list(figures.glob("demo-things*"))
+    assert list(figures.glob("demo-nsd*"))
+    assert sorted(path.name for path in tables.glob("*.md")) == [
+        "headline.md",
+        "images-report.md",
+        "latent-image.md",
+        "latent-text.md",
+        "of_the_user.md",
+    ]
+    assert len(list(tables.glob("*.csv"))) == 4
 
 
 def test_an_empty_run_still_has_a_page_that_says_what_is_missing(tmp_path):
