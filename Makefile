@@ -44,13 +44,15 @@ lint: setup
 	$(BIN)/snakemake --lint
 
 # Of another config than the demo's: make status CONFIG=config/nsd.yaml
-status: setup
+# It makes no environment: make demo may be at it.
+status:
+	@test -e $(VENV)/.ready || { echo "No environment yet: run make setup first." >&2; exit 1; }
 	@$(BIN)/python workflow_scripts/show_status.py $(if $(CONFIG),--configfile $(CONFIG))
 
 setup: $(VENV)/.ready
 
 $(VENV)/.ready: pyproject.toml constraints.txt
-	$(shell command -v $(PYTHON) || command -v python3) -m venv $(VENV)
+	$(shell command -v $(PYTHON) || command -v python3) -m venv --clear $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]' -c constraints.txt
 	touch $@
 

@@ -36,6 +36,8 @@ class Stage:
     done: int
     failed: tuple[tuple[str, str], ...]
     total: int
+    begun: tuple[tuple[str, str], ...] = ()
+    """(log, its last line) of jobs that are at work, or were ended without a word."""
 
     @property
     def word(self) -> str:
@@ -44,7 +46,7 @@ class Stage:
             return "done"
         if self.failed:
             return "failed"
-        return "started" if self.done else "to do"
+        return "started" if self.done or self.begun else "to do"
 
 
 def jobs_of(config: Mapping[str, Any], dataset: str, subject: str) -> Iterator[Job]:
@@ -163,7 +165,11 @@ def stages(jobs: Sequence[Job], results: Path) -> list[Stage]:
         mine = [job for job in jobs if job.rule == rule]
         missing = [job for job in mine if not all((results / o).exists() for o in job.outputs)]
         errors = [(job.log, error) for job in missing if (error := last_error(results / job.log))]
-        found.append(Stage(rule, len(mine) - len(missing), tuple(errors), len(mine)))
+        logs = [job.log for job in missing if (results / job.log).exists()]
+        failed = {log for log, _ in errors}
+        begun = [(log, last_line(results / log)) for log in logs if log not in failed]
+        done = len(mine) - len(missing)
+        found.append(Stage(rule, done, tuple(errors), len(mine), tuple(begun)))
     return found
 
 
@@ -182,6 +188,12 @@ def last_error(log: Path) -> str:
     return (said or [line for line in lines if line.strip()])[-1].removeprefix("ERROR ").strip()
 
 
+def last_line(log: Path) -> str:
+    """The last line of a log that is not empty, or ''."""
+    lines = log.read_text(errors="replace").splitlines()
+    return next((line.strip() for line in reversed(lines) if line.strip()), "")
+
+
 def show(title: str, found: Sequence[Stage]) -> str:
     """One subject's stages as text, with the reason of each failure below its stage."""
     lines = [title]
@@ -189,6 +201,9 @@ def show(title: str, found: Sequence[Stage]) -> str:
         lines.append(f"  {stage.word:<8}{stage.done:>4} of {stage.total:<4}  {stage.rule}")
         for log, error in stage.failed[:3]:
             lines.append(f"            {error}")
+            lines.append(f"            see results/{log}")
+        for log, line in stage.begun[:3]:
+            lines.append(f"            begun, not finished: {line or 'nothing said yet'}")
             lines.append(f"            see results/{log}")
         if len(stage.failed) > 3:
             lines.append(f"            and {len(stage.failed) - 3} more")

@@ -47,6 +47,16 @@ def test_done_started_and_failed_are_told_apart(tmp_path):
     assert "see results/logs/build_graph/lab-a.log" in text
 
 
+def test_a_job_at_work_or_killed_is_started_with_its_last_line(tmp_path):
+    log = tmp_path / "logs" / "build_graph" / "lab-a.log"
+    log.parent.mkdir(parents=True)
+    log.write_text("reading\nepoch 3 of 9\n\n")
+    text = main(CONFIG, str(tmp_path))
+    assert line(text, "build_graph") == ["started", "0", "of", "1", "build_graph"]
+    assert "begun, not finished: epoch 3 of 9" in text
+    assert "see results/logs/build_graph/lab-a.log" in text
+
+
 def test_an_error_whose_output_came_later_is_no_failure(tmp_path):
     logs = tmp_path / "logs" / "index_trials"
     logs.mkdir(parents=True)
