@@ -248,4 +248,12 @@ if __name__ == "__main__":
     parser.add_argument("--configfile", nargs="*", default=[], help="overlays over config.yaml")
     parser.add_argument("--results", default="results", help="the folder of results")
     given = parser.parse_args()
-    print(main(read_config(["config.yaml", *given.configfile]), given.results))
+    from afterimage.configuration import check_configuration
+    from afterimage.errors import InputError
+
+    try:
+        config = read_config(["config.yaml", *given.configfile])
+        check_configuration(config)
+    except (InputError, OSError) as error:
+        raise SystemExit(f"ERROR {error}") from None
+    print(main(config, given.results))

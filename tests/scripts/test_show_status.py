@@ -1,6 +1,7 @@
 """The status of a run, read off its files."""
 
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,18 @@ def test_a_job_at_work_or_killed_is_started_with_its_last_line(tmp_path):
     assert line(text, "build_graph") == ["started", "0", "of", "1", "build_graph"]
     assert "begun, not finished: epoch 3 of 9" in text
     assert "see results/logs/build_graph/lab-a.log" in text
+
+
+@pytest.mark.parametrize("content", ["run: {datasets: [demo-nsdd]}", None])
+def test_a_mistyped_config_is_one_line(content, tmp_path):
+    path = tmp_path / "typo.yaml"
+    if content:
+        path.write_text(content)
+    command = [sys.executable, "workflow_scripts/show_status.py", "--configfile", str(path)]
+    said = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
+    assert said.returncode == 1
+    assert said.stderr.startswith("ERROR ")
+    assert said.stderr.count("\n") == 1
 
 
 def test_an_error_whose_output_came_later_is_no_failure(tmp_path):
