@@ -53,8 +53,8 @@ def what_would_perfect_show(
     shares = by_decoder(latents, "share_of_optimal", "optimal-share", caption, simulated)
     if shares:
         lines.append(
-            "For simulated brains the best linear decoder of single trials is known: the table says "
-            "which share of its gain each decoder reaches."
+            "For simulated brains the best linear decoder of single trials is known: the table "
+            "says which share of its gain each decoder reaches."
         )
         links.append(("Scores of the decoders", "#decoders"))
     with_oracle = [gallery for gallery in galleries if "oracle" in gallery.methods]
