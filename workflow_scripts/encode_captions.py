@@ -58,7 +58,7 @@ def main(
 
     attributes = {
         "model": cfg["model"],
-        "revision": files.revision or cfg["revision"],
+        "revision": files.revision,
         "n_tokens": n_tokens,
     }
     shape = (n_tokens, files.text_width)

@@ -48,7 +48,7 @@ def main(
     precision = "float32" if execution["precision"] == "auto" else execution["precision"]
     generator = load_parts(files, execution["device"], precision, ("vae",))
     limit = Limit(vae_batch(generator, cfg["image_size"], execution["batch_size"]))
-    inputs = fingerprint(cfg, list(ids.items()), code, files.identity(), precision)
+    inputs = fingerprint(cfg, code, files.identity(), precision)  # stream_rows compares pictures
     kept = State(state, inputs, {"block": BLOCK, "batch_size": limit.size})
     limit.size = kept.settings["batch_size"]
 
@@ -58,18 +58,18 @@ def main(
 
     def compute(raw: tuple[list[str], np.ndarray]) -> np.ndarray:
         block, pictures = raw
-        sources = None
-        if cfg["latent"] == "sample":
-            sources = [noise_source(cfg["seed"], name, "posterior") for name in block]
-        latents = limit.run(
-            lambda part: encode_pictures(generator, pictures[part], sources and sources[part]),
-            len(block),
-        )
-        return together(latents).cpu().numpy()
+
+        def encode(part: slice) -> Any:
+            sources = None
+            if cfg["latent"] == "sample":
+                sources = [noise_source(cfg["seed"], name, "posterior") for name in block[part]]
+            return encode_pictures(generator, pictures[part], sources)
+
+        return together(limit.run(encode, len(block))).cpu().numpy()
 
     attributes = {
         "model": cfg["model"],
-        "revision": files.revision or cfg["revision"],
+        "revision": files.revision,
         "image_size": cfg["image_size"],
         "latent": cfg["latent"],
         "precision": precision,

@@ -112,7 +112,7 @@ def _sidecar(generator: Any, cfg: dict[str, Any], kept: int) -> dict[str, Any]:
     on_gpu = generator.device == "cuda"
     return {
         "model": cfg["model"],
-        "revision": generator.files.revision or cfg["revision"],
+        "revision": generator.files.revision,
         "device": torch.cuda.get_device_name() if on_gpu else "cpu",
         "precision": str(generator.dtype).removeprefix("torch."),
         "peak_gpu_bytes": torch.cuda.max_memory_allocated() if on_gpu else None,

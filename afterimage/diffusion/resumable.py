@@ -64,7 +64,7 @@ def stream_rows(
     name: str,
     row_shape: tuple[int, ...],
     compute: Callable[[Any], np.ndarray],
-    read: Callable[[list[str]], Any],
+    read: Callable[[list[str]], Sequence[Any]],
     attributes: dict[str, Any],
 ) -> None:
     """Compute an array's rows block by block and write them as zarr groups.
@@ -73,7 +73,8 @@ def stream_rows(
     ----------
     outputs : zarr group to write -> its image ids; a block holds images of one group only
     name : of the array, float32 (image_ids, *row_shape); the group also gets `image_id`
-    read : gives a block's raw material from its ids; the next block is read while one is computed
+    read : gives a block's raw material from its ids, JSON values and arrays; the next block is read
+        while one is computed. A finished block is read again and kept if its material is the same
     compute : gives a block's rows, float32 (block, *row_shape), from its raw material
 
     Raises
@@ -87,21 +88,41 @@ def stream_rows(
         for image_ids in outputs.values()
         for first in range(0, len(image_ids), size)
     ]
-    open_blocks = [index for index in range(len(blocks)) if not state.finished(index)]
-    if len(open_blocks) < len(blocks):
-        print(f"{len(blocks) - len(open_blocks)} of {len(blocks)} blocks were finished before")
+    kept = _still_valid(state, blocks, read)
+    open_blocks = [index for index in range(len(blocks)) if index not in kept]
+    if kept:
+        print(f"{len(kept)} of {len(blocks)} blocks were finished before", flush=True)
     material = read_ahead(read, [blocks[index] for index in open_blocks])
     paired = zip(open_blocks, material, strict=True)
     for index, raw in progress(paired, f"blocks of {size} images", total=len(open_blocks)):
         rows = compute(raw)
         _check_finite(rows, blocks[index], name)
         with whole(state.portion(index)) as temporary, open(temporary, "wb") as stream:
-            np.save(stream, rows, allow_pickle=False)
+            np.savez(stream, rows=rows, material=fingerprint(*raw))
     portions = iter(range(len(blocks)))
     for out, image_ids in outputs.items():
         mine = [next(portions) for _ in range(0, len(image_ids), size)]
         _gather(out, state, name, image_ids, row_shape, mine, attributes)
     state.close()
+
+
+def _still_valid(
+    state: State, blocks: Sequence[list[str]], read: Callable[[list[str]], Sequence[Any]]
+) -> set[int]:
+    """The finished blocks that were made from what `read` gives now: a picture may be another."""
+    finished = [index for index in range(len(blocks)) if state.finished(index)]
+    material = read_ahead(read, [blocks[index] for index in finished])
+    paired = zip(finished, material, strict=True)
+    return {
+        index
+        for index, raw in progress(paired, "finished blocks compared", total=len(finished))
+        if _load(state, index, "material") == fingerprint(*raw)
+    }
+
+
+def _load(state: State, index: int, name: str) -> np.ndarray:
+    with np.load(state.portion(index), allow_pickle=False) as portion:
+        return portion[name]
 
 
 def read_ahead(read: Callable[[list[str]], Any], blocks: Sequence[list[str]]):
@@ -146,6 +167,6 @@ def _gather(
         target = create_array(group, name, (len(image_ids), *row_shape), "float32")
         first = 0
         for index in portions:
-            rows = np.load(state.portion(index), allow_pickle=False)
+            rows = _load(state, index, "rows")
             target[first : first + len(rows)] = rows
             first += len(rows)

@@ -7,7 +7,15 @@ import torch
 
 from afterimage.errors import InputError
 from afterimage.stores import read_arrays, write_table
-from tests.tiny_diffusion import EXECUTION, N_TOKENS, WIDTH, Scenes, write_model
+from tests.tiny_diffusion import (
+    EXECUTION,
+    N_TOKENS,
+    WIDTH,
+    Scenes,
+    build_text_encoder,
+    tokenizer_tables,
+    write_model,
+)
 from workflow_scripts import encode_captions
 
 IDS = [f"{number}" for number in range(9)]
@@ -29,13 +37,14 @@ def job(tmp_path, monkeypatch):
         "n_tokens": N_TOKENS,
     }
 
-    def run(out="c.zarr", splits=("train",), execution=EXECUTION, **changes):
+    def run(out="c.zarr", splits=("train",), execution=EXECUTION, code="", **changes):
         encode_captions.main(
             str(tmp_path / "trials.parquet"),
             {split: str(tmp_path / (out if split == "train" else split + out)) for split in splits},
             cfg | changes,
             execution,
             str(tmp_path / "state"),
+            code,
         )
         return read_arrays(tmp_path / out)
 
@@ -93,6 +102,36 @@ def test_an_interrupted_job_goes_on(job, monkeypatch):
     again = job(execution=EXECUTION | {"batch_size": 2})["c"]
     assert again.tobytes() == whole.tobytes()
     assert len(blocks) == 2 + 2
+
+
+@pytest.mark.parametrize("change", ["captions", "model files", "code", "tokens"])
+def test_blocks_of_anything_else_are_made_again(job, monkeypatch, change):
+    from afterimage.diffusion import captions
+
+    usual, blocks = captions.CaptionEmbedder.mean_embeddings, []
+
+    def fails(self, block):
+        blocks.append(block)
+        if len(blocks) == 2:
+            raise KeyboardInterrupt
+        return usual(self, block)
+
+    monkeypatch.setattr(captions.CaptionEmbedder, "mean_embeddings", fails)
+    with pytest.raises(KeyboardInterrupt):
+        job()
+    if change == "captions":
+        job.dataset.texts["0"] = ["a kite", "a kite on snow"]
+    if change == "model files":
+        path = job.folder / "model/text_encoder"
+        size = (path / "model.safetensors").stat().st_size
+        n_vocabulary = len(tokenizer_tables()[0])
+        build_text_encoder(n_vocabulary, seed=9).save_pretrained(path)
+        assert (path / "model.safetensors").stat().st_size == size
+    options = {"code": {"code": "after"}, "tokens": {"n_tokens": 5}}.get(change, {})
+    blocks[:] = [[], []]
+    again = job(**options)["c"]
+    assert len(blocks) == 2 + 3
+    assert again.tobytes() == job("fresh.zarr", **options)["c"].tobytes()
 
 
 def test_faults(job):

@@ -15,13 +15,13 @@ import torch
 from PIL import Image
 
 from afterimage.errors import InputError
-from afterimage.stores import read_table, write_arrays
-from tests.tiny_diffusion import EXECUTION, N_TOKENS, WIDTH, write_model
+from afterimage.stores import read_arrays, read_table, write_arrays
+from tests.tiny_diffusion import EXECUTION, N_TOKENS, WIDTH, build_unet, write_model
 from workflow_scripts.reconstruct_images import main
 
 IDS = ["30", "4", "111", "25", "8", "dog_12s"]
 CFG = {
-    "revision": None,
+    "revision": "v1.4",  # of a hub's model: nothing vouches for it in a folder
     "n_tokens": N_TOKENS,
     "seed": 0,
     "resolution": 48,
@@ -98,6 +98,7 @@ def test_pictures_manifest_and_sidecar(folder, tmp_path):
     assert sidecar["pictures"] == 12
     assert sidecar["pictures_per_second"] == pytest.approx(12 / sidecar["seconds"])
     assert sidecar["model"] == str(folder / "model")
+    assert sidecar["revision"] is None
     assert {"revision", "peak_gpu_bytes", "device", "precision"} <= sidecar.keys()
 
 
@@ -108,9 +109,8 @@ def test_the_whole_way_by_diffusers_own_calls(folder, tmp_path):
     from afterimage.diffusion.encoding import embed_texts
     from afterimage.diffusion.model import load_generator
     from afterimage.diffusion.noise import noise_source
-    from afterimage.stores import read_arrays
 
-    out = run(folder, tmp_path)
+    out = run(folder, tmp_path, seed=1)
     generator = load_generator(str(folder / "model"), device="cpu")
     pipeline = StableDiffusionImg2ImgPipeline(
         vae=generator.vae,
@@ -138,10 +138,12 @@ def test_the_whole_way_by_diffusers_own_calls(folder, tmp_path):
         strength=0.8,
         num_inference_steps=10,
         guidance_scale=5.0,
-        generator=noise_source(0, "25", 1),
+        generator=noise_source(1, "25", 1),
     ).images[0]
     expected = np.asarray(picture.resize((48, 48), Image.LANCZOS)).astype(int)
     assert np.abs(pixels(out)["25_1.png"] - expected).max() <= 1
+    noted = read_table(out / "manifest.csv").set_index("file").loc["25_1.png"]
+    assert noted["noise_seed"] == noise_source(1, "25", 1).initial_seed()
 
 
 def test_shards_and_batches_change_no_picture_by_more_than_rounding(folder, tmp_path):
@@ -235,12 +237,21 @@ def test_a_killed_job_goes_on_to_the_same_bytes(folder, tmp_path):
 
 @pytest.mark.parametrize(
     "change",
-    [{"code": "after"}, {"execution": {"precision": "bfloat16"}}, {"guidance": 4.0}],
+    [
+        {"code": "after"},
+        {"execution": {"precision": "bfloat16"}},
+        {"guidance": 4.0},
+        {"z": 0.5},
+        {"c": 0.5},
+        {"image_id": "4000"},
+        {"weights": "of another model"},
+    ],
     ids=lambda change: next(iter(change)),
 )
-def test_batches_of_anything_else_are_made_again(folder, tmp_path, monkeypatch, change):
+def test_batches_of_anything_else_are_made_again(tmp_path, monkeypatch, change):
     from afterimage.diffusion import reconstruction
 
+    folder = write_predictions(tmp_path / "predictions")
     usual, painted = reconstruction.Painter.paint, []
 
     def stops(self, members):
@@ -259,9 +270,23 @@ def test_batches_of_anything_else_are_made_again(folder, tmp_path, monkeypatch, 
     painted += [0, 0, 0]
     change = dict(change)
     code = change.pop("code", "before")
+    replace_files(folder, change)
     execution = {"batch_size": 2} | change.pop("execution", {})
     main(**arguments(folder, tmp_path, execution=execution, **change), code=code)
     assert sum(painted) == 12
+
+
+def replace_files(folder: Path, change: dict) -> None:
+    """Make the change that is one of predictions or of weights; remove it from `change`."""
+    for name in ("z", "c"):
+        arrays = read_arrays(folder / f"{name}.zarr")
+        arrays[name] = arrays[name] + np.float32(change.pop(name, 0))
+        new_id = change.get("image_id", "4")  # "4000" is sorted to where "4" was
+        arrays["image_id"] = np.where(arrays["image_id"] == "4", new_id, arrays["image_id"])
+        write_arrays(folder / f"{name}.zarr", arrays)
+    change.pop("image_id", None)
+    if change.pop("weights", ""):
+        build_unet(seed=9).save_pretrained(folder / "model/unet")
 
 
 def test_a_batch_is_kept_before_the_next_is_done(folder, tmp_path, monkeypatch):

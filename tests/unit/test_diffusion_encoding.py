@@ -9,6 +9,7 @@ from afterimage.diffusion.captions import CaptionEmbedder
 from afterimage.diffusion.encoding import decode_latents, embed_texts, encode_pictures, resize
 from afterimage.diffusion.model import load_generator
 from afterimage.diffusion.noise import noise_source
+from afterimage.errors import InputError
 from tests.tiny_diffusion import N_TOKENS, WIDTH, write_model
 
 
@@ -55,6 +56,14 @@ def test_decoding_divides_by_the_scale_and_rounds(generator):
     expected = np.rint(np.clip((raw + 1) / 2, 0, 1) * 255)
     assert np.array_equal(decoded.numpy(), expected)
     assert len(np.unique(expected)) > 20
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_pictures_that_are_not_finite_are_refused(generator, value):
+    latents = torch.zeros((2, 4, 5, 5))
+    latents[1, 2, 3, 4] = value
+    with pytest.raises(InputError, match="decoded pictures: expected finite values"):
+        decode_latents(generator, latents)
 
 
 def test_resizing_is_pils(pictures):
