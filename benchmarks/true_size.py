@@ -39,19 +39,20 @@ SIZES: dict[str, dict[str, Any]] = {
         "vocabulary": 49408,
         "parameters": {"unet": 859_520_964, "vae": 83_653_863, "text_encoder": 123_060_480},
     },
+    # The demo's: resources/demo_diffusion
     "small": {
-        "unet": {"sample_size": 16, "block_out_channels": [40, 80, 128]},
+        "unet": {"sample_size": 16, "block_out_channels": [32, 64, 128]},
         "cross_attention_dim": 64,
         "vae": {"sample_size": 128, "block_out_channels": [16, 32, 64, 64]},
         "layers_per_block": 1,
         "norm_num_groups": 8,
         "attention_head_dim": 4,
-        "scaling_factor": 0.2,
+        "scaling_factor": 0.827247975642725,
         "text": {"hidden_size": 64, "intermediate_size": 256, "num_hidden_layers": 2},
         "num_attention_heads": 4,
         "positions": 15,
-        "vocabulary": 1000,
-        "parameters": {},
+        "vocabulary": 730,
+        "parameters": {"unet": 4_132_836, "vae": 978_103, "text_encoder": 147_776},
     },
 }
 SCHEDULER = {
