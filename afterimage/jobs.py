@@ -89,21 +89,27 @@ def _limit_threads(threads: int) -> None:
 
 
 def progress(
-    items: Iterable[T], what: str, total: int | None = None, every: float = 10.0
+    items: Iterable[T],
+    what: str,
+    total: int | None = None,
+    every: float = 10.0,
+    size: Callable[[T], int] = lambda item: 1,
 ) -> Iterator[T]:
     """Yield items, showing how many are done and the time left.
 
     In a log, a plain line at most every `every` seconds; on a terminal a bar, which of a job
-    appears once it has taken so long.
+    appears once it has taken so long. `size` is how many of `what` an item is, and `total` counts.
     """
     if total is None and hasattr(items, "__len__"):
         total = len(items)  # type: ignore[arg-type]
     to_log = not sys.stderr.isatty()
     begin = said = time.monotonic()
+    done = 0
     with _bar(what, total, every if _job else 0) as bar:
-        for done, item in enumerate(items, start=1):
+        for item in items:
             yield item
-            bar.update()
+            done += size(item)
+            bar.update(size(item))
             now = time.monotonic()
             if to_log and (now - said >= every or done == total):
                 print(_line(what, done, total, now - begin), flush=True)

@@ -225,7 +225,7 @@ def report(found: dict[str, Any]) -> None:
         ("hardware", found["hardware"]),
         ("model", f"random weights, {found['model']}, {found['precision']}"),
         ("pictures per second", f"{found['pictures_per_second']:.3f}, {found['batch']} at a time"),
-        ("first batch", f"{found['first_batch_seconds']:.0f} s, with compiling and trying out"),
+        ("first batch", f"{found['first_batch_seconds']:.0f} s, what it sets up included"),
         (
             "one at a time",
             f"{found['pictures_per_second_one_at_a_time']:.3f} (diffusers' pipeline)",

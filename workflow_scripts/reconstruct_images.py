@@ -101,7 +101,8 @@ def _paint(
     todo = painter.unfinished(state)
     if todo < len(painter.members):
         print(f"{len(painter.members) - todo} pictures were finished before", flush=True)
-    for _ in progress(paint_shard(painter, state, execution["workers"]), "pictures", total=todo):
+    batches = paint_shard(painter, state, execution["workers"])
+    for _ in progress(batches, "pictures", total=todo, size=int):
         pass
     gather(painter, state, out, _sidecar(generator, cfg, len(painter.members) - todo))
 

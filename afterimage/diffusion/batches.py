@@ -11,7 +11,9 @@ T = TypeVar("T")
 # Pictures in a batch, twice as many UNet rows with guidance: a large GPU is full by then. From 64
 # rows on, diffusers' upsampling would leave the memory layout that tensor cores want.
 MOST = 30
-VAE_MOST = 8  # full-size activations: more would pass the 2^31 elements that kernels can index
+# At 512 px and 256 channels, activations reach the 2^31 elements that kernels can index with 32
+# pictures: 8 keep well below.
+VAE_MOST = 8
 # What PyTorch says on a GPU, what cuBLAS and cuDNN say (CUBLAS_STATUS_ALLOC_FAILED), and on a CPU.
 OUT_OF_MEMORY = ("out of memory", "ALLOC_FAILED", "can't allocate memory")
 CPU_PIXELS = 16 * 128 * 128  # pictures in a CPU's batch are bounded by their pixels, not by memory

@@ -117,8 +117,8 @@ class Painter:
         )
 
 
-def paint_shard(painter: Painter, state: State, workers: int) -> Iterator[None]:
-    """Make every batch that `state` has not finished; yields once per picture that is written.
+def paint_shard(painter: Painter, state: State, workers: int) -> Iterator[int]:
+    """Make every batch that `state` has not finished; yields each one's number of pictures.
 
     Parameters
     ----------
@@ -144,9 +144,9 @@ def paint_shard(painter: Painter, state: State, workers: int) -> Iterator[None]:
             }
             waiting.append(placing.submit(_place, state.portion(index), files, clock))
             while len(waiting) > AHEAD or (waiting and waiting[0].done()):
-                yield from (None for _ in range(waiting.popleft().result()))
+                yield waiting.popleft().result()
         while waiting:
-            yield from (None for _ in range(waiting.popleft().result()))
+            yield waiting.popleft().result()
 
 
 class _Clock:

@@ -78,6 +78,22 @@ def test_progress_says_where_it_is(capsys):
     assert lines[-1].startswith("reading: 3/3 after")
 
 
+def test_progress_advances_by_what_an_item_holds(capsys, monkeypatch):
+    """Three batches of 30 pictures, 11 s each: after the first, 22 s are left."""
+    clock = [0.0]
+    monkeypatch.setattr("afterimage.jobs.time.monotonic", lambda: clock[0])
+
+    def batches():
+        for _ in range(3):
+            clock[0] += 11
+            yield 30
+
+    assert list(progress(batches(), "pictures", total=90, size=int)) == [30, 30, 30]
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "pictures: 30/90 after 11 s, 22 s left"
+    assert lines[2] == "pictures: 90/90 after 33 s, 0 s left"
+
+
 def test_a_job_shows_a_bar_on_the_terminal_and_lines_in_its_log(tmp_path):
     import pty
     import termios
