@@ -27,6 +27,7 @@ include: "rules/report.smk"
 # Where Snakemake itself runs: what needs the internet, or seconds only.
 localrules:
     all,
+    check_generator,
     download_nsd,
     fetch_weights,
     leak_proof,

@@ -1,11 +1,41 @@
 """What the decoders learn: Stable Diffusion's latents of pictures and of captions."""
 
 
+rule check_generator:
+    """Look at the generator before the work, and fetch a hub's model where there is a network.
+
+    As with the raw files, its last good answer stays when it fails.
+    """
+    input:
+        # Bad raw files are found before anything is downloaded.
+        check=ancient("results/data_check.txt"),
+        model=model_files("scheduler", "text_encoder", "tokenizer", "unet", "vae"),
+    output:
+        update("results/generator.json"),
+    log:
+        "results/logs/check_generator/all.log",
+    benchmark:
+        "results/benchmarks/check_generator/all.tsv"
+    # Before what reads betas for hours.
+    priority: 1
+    conda:
+        "../envs/torch.yaml"
+    resources:
+        mem_mb=memory(1000),
+        runtime=minutes(120),
+    params:
+        cfg=generator_settings(),
+        code=code_of("check_generator.py"),
+    script:
+        "../workflow_scripts/check_generator.py"
+
+
 rule encode_images:
     """Encode a subject's pictures to latents z, a file for each split."""
     input:
         raw=raw_of,
         check=ancient("results/data_check.txt"),
+        generator=ancient("results/generator.json"),
         trials="results/{dataset}/{subject}/trials.parquet",
         model=model_files("vae"),
     output:
@@ -36,6 +66,7 @@ rule encode_captions:
     input:
         raw=raw_of,
         check=ancient("results/data_check.txt"),
+        generator=ancient("results/generator.json"),
         trials="results/{dataset}/{subject}/trials.parquet",
         model=model_files("text_encoder", "tokenizer"),
     output:

@@ -36,6 +36,7 @@ rule estimate_optimal:
         responses_text_train=input_responses("text", "train"),
         latents_image_train="results/{dataset}/{subject}/latents/image/train.zarr",
         latents_text_train="results/{dataset}/{subject}/latents/text/train.zarr",
+        generator=ancient("results/generator.json"),
         model=model_files("text_encoder", "tokenizer", "vae"),
     output:
         image=directory("results/{dataset}/{subject}/optimal/image.test.zarr"),

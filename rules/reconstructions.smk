@@ -57,6 +57,7 @@ rule reconstruct_images:
     input:
         z="results/{dataset}/{subject}/methods/{method}/z.zarr",
         c="results/{dataset}/{subject}/methods/{method}/c.zarr",
+        generator=ancient("results/generator.json"),
         model=model_files("scheduler", "text_encoder", "tokenizer", "unet", "vae"),
     output:
         directory(

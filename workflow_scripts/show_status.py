@@ -149,6 +149,9 @@ def shared_jobs(config: Mapping[str, Any]) -> list[Job]:
     names = ("latent_mse", "image_metrics", "latent_comparisons", "comparisons")
     tables = tuple(f"tables/{name}.csv" for name in names)
     jobs = [Job("check_data", ("data_check.txt",), "logs/check_data/all.log")]
+    if decoders_of(config) or set(config["run"]["methods"]) - set(config.get("external", {})):
+        log = "logs/check_generator/all.log"
+        jobs.append(Job("check_generator", ("generator.json",), log))
     jobs.append(Job("list_jobs", ("jobs.json",), "logs/list_jobs/all.log"))
     if decoders_of(config):
         jobs.append(Job("leak_proof", ("leak_proof.json",), "logs/leak_proof/all.log"))

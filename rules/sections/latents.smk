@@ -16,3 +16,16 @@ def encoding_settings(*names):
         )
 
     return settings
+
+
+def generator_settings():
+    diffusion = config["diffusion"]
+    return ordered(
+        {
+            "model": diffusion_model(),
+            **{
+                name: diffusion[name] for name in ("image_size", "n_tokens", "revision")
+            },
+            **{name: config["reconstruction"][name] for name in ("steps", "strength")},
+        }
+    )
