@@ -44,7 +44,7 @@ def read_configs(folder: Path, parts: Sequence[str]) -> dict[str, dict[str, Any]
         path = folder / name
         if not path.is_file():
             if name in needed:
-                raise missing_file(path)
+                raise MissingFileError(path)
             continue
         configs[name] = read_object(path)
         if name in needed:
@@ -79,11 +79,14 @@ def _check_settings(path: Path, settings: dict[str, Any], expected: dict[str, An
             raise InputError(path, f"{name} {wanted}", found, "Fetch the whole model again.")
 
 
-def missing_file(path: Path) -> InputError:
-    """The error for a file that a model folder lacks."""
-    return InputError(
-        path,
-        "a file of a model folder in diffusers' format",
-        "no such file",
-        "Fetch the whole model again.",
-    )
+class MissingFileError(InputError):
+    """A model folder lacks the file `path`."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        super().__init__(
+            path,
+            "a file of a model folder in diffusers' format",
+            "no such file",
+            "Fetch the whole model again.",
+        )

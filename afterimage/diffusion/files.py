@@ -10,7 +10,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from afterimage.diffusion.configs import CONFIGS, PARTS, missing_file, read_configs, read_object
+from afterimage.diffusion.configs import (
+    CONFIGS,
+    PARTS,
+    MissingFileError,
+    read_configs,
+    read_object,
+)
 from afterimage.errors import InputError
 
 WEIGHTS = {
@@ -102,10 +108,20 @@ def find_model(
         hub cannot be reached
     """
     folder, commit = _folder(model, revision, parts)
-    configs = read_configs(folder, parts)
-    variants = {part: _check_weights(folder, *WEIGHTS[part]) for part in parts}
-    if "text" in parts:
-        _check_tokenizer(folder / "tokenizer")
+    try:
+        configs = read_configs(folder, parts)
+        variants = {part: _check_weights(folder, *WEIGHTS[part]) for part in parts}
+        if "text" in parts:
+            _check_tokenizer(folder / "tokenizer")
+    except MissingFileError as error:
+        if commit is None:
+            raise
+        raise InputError(
+            f"diffusion.model {model}",
+            "a whole model with safetensors, from the hub or its cache",
+            f"no {error.path}",
+            "The hub has no such file, or could not be reached for it. " + _how_to(model, revision),
+        ) from None
     files = ModelFiles(folder, model, commit, configs, variants)
     _check_fit(files, parts, n_tokens)
     return files
@@ -143,16 +159,22 @@ def _download(model: str, revision: str | None, parts: Sequence[str]) -> tuple[P
     try:
         folder = Path(snapshot_download(model, revision=revision, allow_patterns=wanted))
     except Exception as error:  # a lost connection is an error of whichever HTTP client it has
-        at = f" --revision {revision}" if revision else ""
         raise InputError(
             f"diffusion.model {model}",
             "a local folder, or a hub id that the hub or its cache holds",
             f"neither ({type(error).__name__}: {_first_line(error)})",
-            f"Where there is a network run `hf download {model}{at} --include '*.json' "
-            "--include '*.txt' --include '*.safetensors' --local-dir FOLDER`, and set "
-            "diffusion.model to FOLDER.",
+            _how_to(model, revision),
         ) from None
     return folder, folder.name
+
+
+def _how_to(model: str, revision: str | None) -> str:
+    at = f" --revision {revision}" if revision else ""
+    return (
+        f"Where there is a network run `hf download {model}{at} --include '*.json' "
+        "--include '*.txt' --include '*.safetensors' --exclude '*.fp16.*' "
+        "--exclude 'safety_checker/*' --local-dir FOLDER`, and set diffusion.model to FOLDER."
+    )
 
 
 def _first_line(error: BaseException) -> str:
@@ -172,7 +194,7 @@ def _check_weights(folder: Path, name: str, stem: str) -> str | None:
             raise InputError(index, "a weight_map", "none", "Fetch it again.")
         for shard in sorted(set(map(str, shards.values()))):
             if not (place / shard).is_file():
-                raise missing_file(place / shard)
+                raise MissingFileError(place / shard)
             _check_whole(place / shard)
         return None
     if (place / f"{stem}.fp16.safetensors").is_file():
@@ -187,7 +209,7 @@ def _check_weights(folder: Path, name: str, stem: str) -> str | None:
             "Fetch the model's safetensors, or convert it on a machine that you trust with "
             "save_pretrained(..., safe_serialization=True).",
         )
-    raise missing_file(place / f"{stem}.safetensors")
+    raise MissingFileError(place / f"{stem}.safetensors")
 
 
 PICKLES = (".bin", ".ckpt", ".pt", ".pth")
@@ -218,7 +240,7 @@ def _check_tokenizer(folder: Path) -> None:
     if not (folder / "tokenizer.json").is_file():
         for name in ("vocab.json", "merges.txt"):
             if not (folder / name).is_file():
-                raise missing_file(folder / name)
+                raise MissingFileError(folder / name)
 
 
 def _check_fit(files: ModelFiles, parts: Sequence[str], n_tokens: int | None) -> None:

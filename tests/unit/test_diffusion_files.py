@@ -281,3 +281,10 @@ def test_the_hubs_cache_serves_offline(cache, model):
     files = find_model("someone/small")
     assert files.revision == commit
     assert files.native_size == 32
+    (place / "snapshots" / commit / "unet/diffusion_pytorch_model.safetensors").unlink()
+    message = line("someone/small")
+    assert "diffusion.model someone/small" in message
+    assert "unet/diffusion_pytorch_model.safetensors" in message
+    assert "could not be reached" in message
+    assert "hf download someone/small --include" in message
+    assert "--exclude '*.fp16.*' --exclude 'safety_checker/*'" in message
