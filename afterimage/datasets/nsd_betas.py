@@ -10,7 +10,7 @@ from types import ModuleType
 import numpy as np
 
 from afterimage.datasets import nsd_hdf5, nsd_nifti
-from afterimage.datasets.nsd_form import FETCH
+from afterimage.datasets.nsd_fetch import REPLACE
 from afterimage.errors import InputError
 
 UNITS_PER_PERCENT = np.float32(300)
@@ -92,7 +92,7 @@ def require_trials(path: Path, raw: np.ndarray) -> None:
     empty = (raw == 0).all(axis=0)
     if len(raw) and (empty.all() or (empty.any() and len(raw) >= FEWEST_VOXELS)):
         found = f"zero in all {len(raw)} voxels in {empty.sum()} of {len(empty)} trials looked at"
-        raise InputError(path, "betas in every trial", found, FETCH)
+        raise InputError(path, "betas in every trial", found, REPLACE)
 
 
 def _to_percent(raw: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, int]:

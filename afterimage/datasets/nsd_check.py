@@ -9,6 +9,7 @@ from afterimage.datasets import nsd_stimuli
 from afterimage.datasets.interface import FileCheck, look, look_at_area, size_of
 from afterimage.datasets.nsd_betas import describe_betas
 from afterimage.datasets.nsd_design import compare_with_responses, require_sessions
+from afterimage.datasets.nsd_fetch import COMMAND, REPLACE
 from afterimage.datasets.nsd_nifti import axes
 from afterimage.datasets.nsd_regions import (
     label_table,
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 
     from afterimage.datasets.nsd import NSD
 
-FETCH = "snakemake --cores 8 download_nsd, with this run's --configfile"
 NOT_COMPARED = ", not compared"
 """Said of a file that would be compared with one that is missing or broken."""
 
@@ -61,7 +61,7 @@ def _design(data: "NSD", subject: str) -> FileCheck:
         sessions = int(data.design(subject).session[-1])
         return f"{size_of(path)}, {sessions} sessions of {trials} trials"
 
-    return look(path, describe, "the experiment's design", FETCH)
+    return look(path, describe, "the experiment's design", COMMAND)
 
 
 def _responses(data: "NSD", subject: str, design_is_well: bool) -> FileCheck:
@@ -74,7 +74,7 @@ def _responses(data: "NSD", subject: str, design_is_well: bool) -> FileCheck:
         said = compare_with_responses(path, data.design(subject), sessions)
         return f"{size_of(path)}, {said}"
 
-    return look(path, describe, "the trials of the design", FETCH, needed=False)
+    return look(path, describe, "the trials of the design", COMMAND, needed=False)
 
 
 def _regions(data: "NSD", subject: str) -> list[FileCheck]:
@@ -83,9 +83,9 @@ def _regions(data: "NSD", subject: str) -> list[FileCheck]:
     reference = data.first_volume(subject)
     checks: list[FileCheck] = []
     for atlas in dict.fromkeys(region["atlas"] for region in regions):
-        remedy = FETCH
+        remedy = COMMAND
         for path in region_volume(data.root, subject, data.space, atlas, data.hemisphere):
-            remedy = unknown_atlas(path.parent, atlas) or FETCH
+            remedy = unknown_atlas(path.parent, atlas) or COMMAND
 
             def describe(path: "Path" = path) -> str:
                 labels, affine = read_labels(path)
@@ -99,9 +99,9 @@ def _regions(data: "NSD", subject: str) -> list[FileCheck]:
 
             checks.append(look(path, describe, "a label volume (x, y, z)", remedy))
         named = any(region["atlas"] == atlas and region.get("labels") for region in regions)
-        if named and remedy == FETCH:
+        if named and remedy == COMMAND:
             table = label_table(data.root, subject, atlas)
-            checks.append(look(table, partial(size_of, table), "a label table", FETCH))
+            checks.append(look(table, partial(size_of, table), "a label table", COMMAND))
     return checks
 
 
@@ -120,7 +120,7 @@ def _betas(data: "NSD", subject: str, shape_is_known: bool) -> list[FileCheck]:
             return f"{size_of(path)}, {said}"
 
         expected = f"betas of session {session} (trials, z, y, x) int16"
-        remedy = f"{FETCH}, or set n_sessions if {subject} has fewer in your copy"
+        remedy = f"{COMMAND}, or set n_sessions if {subject} has fewer in your copy"
         checks.append(look(path, describe, expected, remedy))
     return checks
 
@@ -129,7 +129,7 @@ def _require_same_axes(path: "Path", volume: "Path") -> None:
     """Raise InputError if a session as NIfTI was turned or mirrored against the label volumes."""
     found, expected = axes(path), axes(volume)
     if found != expected:
-        raise InputError(path, f"the axes {expected} of {volume.name}", found, FETCH)
+        raise InputError(path, f"the axes {expected} of {volume.name}", found, REPLACE)
 
 
 def _stimuli(data: "NSD", subject: str, design_is_well: bool) -> list[FileCheck]:
@@ -150,9 +150,9 @@ def _stimuli(data: "NSD", subject: str, design_is_well: bool) -> list[FileCheck]
             pictures,
             lambda: f"{size_of(pictures)}, {nsd_stimuli.describe_stimuli(pictures, ids)}",
             "imgBrick (images, height, width, 3) uint8",
-            FETCH,
+            COMMAND,
         ),
-        look(table, describe_table, "a row per image", FETCH),
+        look(table, describe_table, "a row per image", COMMAND),
     ]
     for path in nsd_stimuli.caption_paths(data.root, data.settings.get("captions")):
         size = partial(size_of, path)

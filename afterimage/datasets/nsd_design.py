@@ -11,12 +11,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from afterimage.datasets.nsd_fetch import FETCH, REPLACE
 from afterimage.errors import InputError
 
 if TYPE_CHECKING:
     import pandas as pd
-
-FETCH = "Fetch it with snakemake --cores 8 download_nsd and this run's --configfile."
 
 
 @dataclass(frozen=True)
@@ -76,14 +75,14 @@ def _load(path: str | Path) -> dict[str, np.ndarray]:
     try:
         content = loadmat(path, variable_names=names)
     except Exception as error:  # scipy raises many kinds for files that are no MAT file
-        raise InputError(path, "a MAT file", f"{type(error).__name__}: {error}", FETCH) from None
+        raise InputError(path, "a MAT file", f"{type(error).__name__}: {error}", REPLACE) from None
     for name in names:
         if name not in content:
             raise InputError(path, f"an array {name}", "none")
         if content[name].dtype.kind not in "uif" or not content[name].size:
             raise InputError(path, f"{name} as numbers", f"{content[name].dtype}")
         if not (content[name] == np.rint(content[name])).all():
-            raise InputError(path, f"whole numbers in {name}", "others", FETCH)
+            raise InputError(path, f"whole numbers in {name}", "others", REPLACE)
     return {name: np.asarray(content[name]).astype(np.int64) for name in names}
 
 

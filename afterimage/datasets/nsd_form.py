@@ -5,16 +5,14 @@ from pathlib import Path
 
 import numpy as np
 
+from afterimage.datasets.nsd_fetch import FETCH, REPLACE
 from afterimage.errors import InputError
-
-DOWNLOAD = "snakemake --cores 8 download_nsd, with this run's --configfile"
-FETCH = f"Fetch the session again: {DOWNLOAD}, resumes what was cut short."
 
 
 def require_file(path: Path) -> None:
     """Raise InputError if there is no such file."""
     if not path.is_file():
-        raise InputError(path, "a session's betas", "nothing", f"Fetch: {DOWNLOAD}.")
+        raise InputError(path, "a session's betas", "nothing", FETCH)
 
 
 def first_line(error: BaseException) -> str:
@@ -27,7 +25,7 @@ def read_or_blame(path: Path, read: Callable[[], object]) -> None:
     try:
         read()
     except (OSError, RuntimeError, KeyError) as error:
-        raise InputError(path, "readable betas", first_line(error), FETCH) from None
+        raise InputError(path, "readable betas", first_line(error), REPLACE) from None
 
 
 def check_form(

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
+from afterimage.datasets.nsd_fetch import REPLACE
 from afterimage.datasets.nsd_form import (
-    FETCH,
     check_form,
     first_line,
     read_or_blame,
@@ -27,7 +27,7 @@ def describe(path: Path, n_trials: int, grid: tuple[int, int, int]) -> str:
         stored = path.stat().st_size if betas.chunks else betas.id.get_storage_size()
         if stored < betas.nbytes and not _is_filtered(betas):
             found = f"{stored:,}: parts of it were never written"
-            raise InputError(path, f"{betas.nbytes:,} bytes of betas", found, FETCH)
+            raise InputError(path, f"{betas.nbytes:,} bytes of betas", found, REPLACE)
         middle = tuple(side // 2 for side in betas.shape[1:])
         read_or_blame(path, lambda: betas[(slice(None), *middle)])
         storage = f"chunks {betas.chunks}" if betas.chunks else "contiguous"
@@ -80,7 +80,7 @@ def _open(path: Path):
     try:
         return h5py.File(path, "r", locking=False)
     except OSError as error:
-        raise InputError(path, "a whole HDF5 file", first_line(error), FETCH) from None
+        raise InputError(path, "a whole HDF5 file", first_line(error), REPLACE) from None
 
 
 def _checked(path: Path, file, n_trials: int, grid: tuple[int, int, int]):
@@ -92,7 +92,7 @@ def _checked(path: Path, file, n_trials: int, grid: tuple[int, int, int]):
         found = (
             "one without values" if betas is not None else f"only {', '.join(file) or 'nothing'}"
         )
-        raise InputError(path, "a dataset 'betas'", found, FETCH)
+        raise InputError(path, "a dataset 'betas'", found, REPLACE)
     check_form(path, betas.shape, betas.dtype, n_trials, grid[::-1], 0)
     return betas
 
@@ -110,7 +110,7 @@ def _is_plain_chunk_per_voxel(betas) -> bool:
 def _never_written(path: Path, z: int, y: int, x: int) -> InputError:
     """HDF5 gives zeros for what was never written: a copy that broke off would pass for betas."""
     where = f"nothing for x {x}, y {y}, z {z}"
-    return InputError(path, "betas written for every voxel", where, FETCH)
+    return InputError(path, "betas written for every voxel", where, REPLACE)
 
 
 def _require_written(path: Path, betas, place: np.ndarray) -> None:

@@ -8,7 +8,8 @@ from typing import Any, cast
 
 import numpy as np
 
-from afterimage.datasets.nsd_form import FETCH, check_form, first_line, require_file, some_trials
+from afterimage.datasets.nsd_fetch import REPLACE
+from afterimage.datasets.nsd_form import check_form, first_line, require_file, some_trials
 from afterimage.errors import InputError
 
 BLOCK_BYTES = 32 << 20
@@ -67,7 +68,7 @@ def _read(
             if len(trials) == n_trials:
                 stream.read(1)  # reaching the end makes gzip compare its checksum
     except (EOFError, OSError, zlib.error) as error:
-        raise InputError(path, "a whole NIfTI file", first_line(error), FETCH) from None
+        raise InputError(path, "a whole NIfTI file", first_line(error), REPLACE) from None
     return raw
 
 
@@ -79,7 +80,7 @@ def _header(path: Path, n_trials: int, grid: tuple[int, int, int]):
         image = nibabel.Nifti1Image.from_filename(path)
         header, stored = image.header, cast(Any, image.dataobj)
     except Exception as error:  # nibabel, gzip and zlib each raise their own kinds
-        raise InputError(path, "a NIfTI file", first_line(error), FETCH) from None
+        raise InputError(path, "a NIfTI file", first_line(error), REPLACE) from None
     check_form(path, header.get_data_shape(), header.get_data_dtype(), n_trials, grid, 3)
     slope, intercept = stored.slope, stored.inter
     if slope != 1 or intercept != 0:
@@ -105,7 +106,7 @@ def _require_whole(path: Path, n_bytes: int) -> None:
                 while piece := stream.read(BLOCK_BYTES):
                     found += len(piece)
         except (EOFError, OSError, zlib.error) as error:
-            raise InputError(path, "a whole NIfTI file", first_line(error), FETCH) from None
+            raise InputError(path, "a whole NIfTI file", first_line(error), REPLACE) from None
     if found < n_bytes:
         said = f"{found:,}: it was cut short"
-        raise InputError(path, f"{n_bytes:,} bytes unpacked", said, FETCH)
+        raise InputError(path, f"{n_bytes:,} bytes unpacked", said, REPLACE)

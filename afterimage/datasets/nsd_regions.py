@@ -10,9 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from afterimage.datasets.nsd_fetch import FETCH, REPLACE
 from afterimage.errors import InputError, closest
-
-FETCH = "Fetch it with snakemake --cores 8 download_nsd and this run's --configfile."
 
 ATLASES = (
     "HCP_MMP1",
@@ -97,7 +96,7 @@ def read_label_table(path: Path) -> dict[str, int]:
             raise InputError(path, "each number and name once", repr(line))
         table[words[1]] = int(words[0])
     if not table:
-        raise InputError(path, "lines of a number and a name", "an empty file", FETCH)
+        raise InputError(path, "lines of a number and a name", "an empty file", REPLACE)
     return table
 
 
@@ -166,7 +165,7 @@ def read_labels(path: Path) -> tuple[np.ndarray, np.ndarray]:
     if not np.isfinite(values).all():
         raise InputError(path, "whole numbers from -1 on", "values that are not finite")
     if not np.isfinite(image.affine).all() or not np.linalg.det(image.affine):
-        raise InputError(path, "a place in millimetres (an affine)", "none that can be used", FETCH)
+        raise InputError(path, "a place in millimetres (an affine)", "none of use", REPLACE)
     labels = np.rint(values).astype(np.int64)
     if np.abs(values - labels).max() > 1e-3 or labels.min() < -1:
         raise InputError(path, "whole numbers from -1 on", "other values: is it a label volume?")
@@ -187,7 +186,7 @@ def volume_place(path: Path) -> tuple[tuple[int, int, int], np.ndarray]:
     if len(shape) < 3 or any(side != 1 for side in shape[3:]):
         raise InputError(path, "a volume (x, y, z)", f"shape {shape}")
     if not np.isfinite(affine).all() or not np.linalg.det(affine):
-        raise InputError(path, "a place in millimetres (an affine)", "none that can be used", FETCH)
+        raise InputError(path, "a place in millimetres (an affine)", "none of use", REPLACE)
     return (shape[0], shape[1], shape[2]), affine
 
 

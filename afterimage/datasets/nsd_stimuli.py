@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from afterimage.datasets.nsd_fetch import FETCH, REPLACE
 from afterimage.errors import InputError
 
 if TYPE_CHECKING:
@@ -16,7 +17,6 @@ CAPTION_FILES = ("annotations/captions_train2017.json", "annotations/captions_va
 LOOKED_AT = 24
 """Images that are read to see that there is something in them."""
 
-FETCH = "Fetch it with snakemake --cores 8 download_nsd and this run's --configfile."
 FETCH_CAPTIONS = (
     "Fetch annotations_trainval2017.zip from images.cocodataset.org/annotations and unpack it in "
     f"{STIMULI} of the dataset's root."
@@ -77,7 +77,7 @@ def compare_with_design(path: Path, shared: np.ndarray) -> None:
         own, theirs = np.setdiff1d(marked, shared), np.setdiff1d(shared, marked)
         found = f"{len(own)} others, such as {own[0]}" if len(own) else f"no {theirs[0]}"
         raise InputError(
-            path, "shared1000 for the images that nsd_expdesign.mat shares", found, FETCH
+            path, "shared1000 for the images that nsd_expdesign.mat shares", found, REPLACE
         )
 
 
@@ -154,7 +154,7 @@ def describe_stimuli(path: Path, ids: np.ndarray) -> str:
             other = seen.setdefault(_read(path, bricks, nsd_id).tobytes(), nsd_id)
             if other != nsd_id:
                 raise InputError(
-                    path, f"a picture of its own as image {nsd_id}", f"{other}'s", FETCH
+                    path, f"a picture of its own as image {nsd_id}", f"{other}'s", REPLACE
                 )
         return f"{bricks.shape} {bricks.dtype}, {len(chosen)} of {len(ids):,} images looked at"
 
@@ -169,10 +169,10 @@ def _read(path: Path, bricks, nsd_id: int) -> np.ndarray:
     try:
         picture = bricks[nsd_id]
     except (OSError, RuntimeError) as error:
-        raise InputError(path, "readable images", str(error).splitlines()[0], FETCH) from None
+        raise InputError(path, "readable images", str(error).splitlines()[0], REPLACE) from None
     # HDF5 gives zeros for what was never written, and so does a download that broke off.
     if (picture == picture[0, 0, 0]).all():
-        raise InputError(path, f"a photograph as image {nsd_id}", "one grey all over", FETCH)
+        raise InputError(path, f"a photograph as image {nsd_id}", "one grey all over", REPLACE)
     return picture
 
 
@@ -180,7 +180,7 @@ def _require_written(path: Path, bricks, ids: np.ndarray) -> None:
     """Raise InputError unless every chunk of some images is in the file."""
     if not bricks.chunks:
         if bricks.id.get_storage_size() < bricks.nbytes:
-            raise InputError(path, "images", "nothing: they were never written", FETCH)
+            raise InputError(path, "images", "nothing: they were never written", REPLACE)
         return
     sides = np.asarray(bricks.chunks)
     per_axis = -(-np.asarray(bricks.shape) // sides)
@@ -197,7 +197,7 @@ def _require_written(path: Path, bricks, ids: np.ndarray) -> None:
         found = (
             f"nothing for {(~whole).sum():,} of {len(ids):,}, the first of them {ids[~whole][0]}"
         )
-        raise InputError(path, "every image that is shown", found, FETCH)
+        raise InputError(path, "every image that is shown", found, REPLACE)
 
 
 def _open(path: Path):
@@ -208,7 +208,7 @@ def _open(path: Path):
     try:
         return h5py.File(path, "r", locking=False)
     except OSError as error:
-        raise InputError(path, "a whole HDF5 file", str(error).splitlines()[0], FETCH) from None
+        raise InputError(path, "a whole HDF5 file", str(error).splitlines()[0], REPLACE) from None
 
 
 def _checked(path: Path, file, last: int):
@@ -217,7 +217,7 @@ def _checked(path: Path, file, last: int):
     bricks = file.get("imgBrick")
     if not isinstance(bricks, h5py.Dataset):
         kind = "a group of that name" if bricks is not None else f"only {', '.join(file)}"
-        raise InputError(path, "a dataset 'imgBrick'", kind, FETCH)
+        raise InputError(path, "a dataset 'imgBrick'", kind, REPLACE)
     if bricks.ndim != 4 or bricks.shape[-1] != 3 or bricks.dtype != np.uint8 or not bricks.size:
         raise InputError(
             path, "imgBrick (images, height, width, 3) uint8", f"{bricks.shape} {bricks.dtype}"

@@ -12,7 +12,7 @@ from afterimage.datasets.nsd_betas import (
     sample_betas,
     stored_betas,
 )
-from afterimage.datasets.nsd_form import FETCH
+from afterimage.datasets.nsd_fetch import REPLACE
 from afterimage.errors import InputError
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def look_at_sessions(data: "NSD", subject: str, most: float) -> FileCheck:
             n_empty += int(empty.sum())
             _require_no_copy(path, raw[:, :SAMPLED_TRIALS], ~empty, seen)
     except InputError as error:
-        return FileCheck(name, "bad", str(error), expected, FETCH, error=error)
+        return FileCheck(name, "bad", str(error), expected, REPLACE, error=error)
     found = f"{len(index)} voxels looked at in each session, {n_empty} without data"
     return FileCheck(name, "ok", found, expected)
 
@@ -79,7 +79,7 @@ def _require_values(
             found = f"{empty.sum()} of {len(empty)} voxels of {area} the same in every trial"
             first = f"{found}, the first at x {x}, y {y}, z {z}"
             expected = f"at most {most:.1%} of voxels without data"
-            raise InputError(path, expected, first, f"{FETCH} {ALLOW}")
+            raise InputError(path, expected, first, f"{REPLACE} {ALLOW}")
         without.append(index[empty])
     return np.concatenate(without)
 
@@ -111,4 +111,4 @@ def _require_no_copy(
     for other, count in equal.items():
         if count >= min(FEWEST_EQUAL, has_data.sum()):
             found = f"those of {other.name} in {count} of {len(has_data)} voxels looked at"
-            raise InputError(path, "betas of its own", found, FETCH)
+            raise InputError(path, "betas of its own", found, REPLACE)

@@ -203,7 +203,7 @@ BROKEN = {
     ),
     "region volume with a wrong checksum": ("nsd", HCP, wrong_checksum, "a NIfTI volume, .*CRC"),
     "region volume that is nowhere": (
-        "nsd", HCP, lost_place, "a place in millimetres .*none that can be used"
+        "nsd", HCP, lost_place, "a place in millimetres .*none of use"
     ),
     "region volume without a sign": (
         "nsd", HCP, rewrite_labels(lambda a: a.astype(np.int8).astype(np.uint8)),
