@@ -4,9 +4,10 @@ What is proved, for every method: no job that trains or selects has anything of 
 its ancestors, and no job that generates pictures has more of it than the responses of the subject
 that it decodes. `oracle` alone may see the true test latents, and is named as such.
 
-Raw files and the split table hold every split. They are the declared mixed sources: a job that
-reads them makes each split's file from that split's images alone, which the test suite shows by
-poisoning the test content.
+Raw files and the table of trials hold every split. They are the declared mixed sources, and a
+closed list says which rules may read them on the way to training, selection or generation: those
+of which a test poisons the test content and expects the other splits' outputs unchanged, byte for
+byte. Any other reader is a violation.
 """
 
 import re
@@ -28,6 +29,17 @@ TEST_SET = re.compile(
 TRUTH = re.compile(r"(^|/)truth(/|$)")
 """What a simulated brain was made from: it knows the test set too."""
 
+MIXED_READERS = (
+    "check_data",
+    "encode_captions",
+    "encode_images",
+    "extract_responses",
+    "index_trials",
+    "predict_latents",
+    "read_betas",
+)
+"""Rules whose outputs for one split come from that split alone; each has a test that poisons it."""
+
 TRAINED = re.compile(r"(^|/)decoders(/|$)|(^|/)graph\.zarr$")
 SELECTED = re.compile(r"(^|/)selected\.json$")
 ELSEWHERE = "import_pictures"
@@ -40,7 +52,11 @@ MADE_HERE = re.compile(
 )
 """Files that some job must have made from others: without it the proof would have a hole."""
 
+RESULTS = re.compile(r"^results(/|$)")
+"""Below here every file has a job that makes it."""
+
 HOLE = "no job makes this file from others: the graph is not whole"
+MIXED_READER = "holds every split, and of rule {} no test shows that it keeps them apart"
 
 
 @dataclass(frozen=True)
@@ -124,12 +140,44 @@ def _violations(
         if reason and not any(path in violation["path"] for violation in found):
             way = _trace(job, path, made_from)
             found.append({"job": str(job), "file": path, "reason": reason, "path": way})
+    return found + _mixed_read(graph, job, made_from, found)
+
+
+def _mixed_read(
+    graph: _Graph, job: Job, made_from: Mapping[str, str], known: Sequence[Mapping[str, Any]]
+) -> list[dict[str, Any]]:
+    """Mixed files that reached the job through a rule which may not read them."""
+    found: list[dict[str, Any]] = []
+    for reader in [job, *graph.jobs_of(made_from)]:
+        mixed = [path for path in map(_clean, reader.inputs) if _is_mixed(path)]
+        if not mixed or reader.rule in MIXED_READERS:
+            continue
+        own = set(map(_clean, reader.outputs))
+        # What came of the reader, from the file that it wrote on to the job's own output.
+        start = next((path for path in made_from if _is_of(path, own)), None)
+        way = [_clean(job.outputs[0])] if start is None else _trace(job, start, made_from)
+        # Of a way that is a violation already, the offence is named.
+        if any(start in violation["path"] for violation in known):
+            continue
+        reason = MIXED_READER.format(reader.rule)
+        found += [
+            {"job": str(job), "file": path, "reason": reason, "path": [path, *way]}
+            for path in mixed
+        ]
     return found
 
 
+def _is_of(path: str, outputs: set[str]) -> bool:
+    """Whether a file is one of the outputs, or in a folder that is."""
+    return any(path == output or path.startswith(f"{output}/") for output in outputs)
+
+
 def _hole(graph: _Graph, path: str) -> str:
+    """Why a file that a job reads cannot be followed further, or an empty string."""
     maker = graph.maker_of(path)
-    return HOLE if MADE_HERE.search(path) and not (maker and maker.inputs) else ""
+    if maker is None:
+        return HOLE if RESULTS.search(path) else ""
+    return HOLE if MADE_HERE.search(path) and not maker.inputs else ""
 
 
 def _reason(path: str, own: str, allowed: Sequence[re.Pattern]) -> str:
@@ -158,17 +206,15 @@ def leak_proof(jobs: Sequence[Job]) -> dict[str, Any]:
     `training_jobs`, `selection_jobs`, `test_files` by kind, `mixed_sources`, and `violations`,
     each with its job, file, reason and path of files; `elsewhere`, methods whose pictures other
     systems made, of which nothing is proved; `mixed_readers`, the rules that read mixed sources
-    and how many jobs each has
+    on the way to training, selection or generation, and how many jobs each has
     """
     graph = _Graph(jobs)
     learned = [job for job in jobs if _makes(job, TRAINED) or _makes(job, SELECTED)]
     leaks = {id(job): _violations(graph, job, graph.ancestors(job), ()) for job in learned}
-    methods = [
-        _prove_method(graph, key, group, leaks) for key, group in sorted(_by_method(jobs).items())
-    ]
-    readers = Counter(
-        job.rule for job in jobs if any(_is_mixed(_clean(path)) for path in job.inputs)
-    )
+    groups = _by_method(jobs)
+    methods = [_prove_method(graph, key, group, leaks) for key, group in sorted(groups.items())]
+    generated = [job for group in groups.values() for job in group]
+    readers = _readers_before(graph, [*learned, *generated])
     leaked = [violation for found in leaks.values() for violation in found]
     return {
         "holds": not leaked and all(method["holds"] for method in methods),
@@ -183,6 +229,15 @@ def leak_proof(jobs: Sequence[Job]) -> dict[str, Any]:
         "elsewhere": sorted({job.wildcards["method"] for job in jobs if job.rule == ELSEWHERE}),
         "mixed_readers": dict(sorted(readers.items())),
     }
+
+
+def _readers_before(graph: _Graph, jobs: Sequence[Job]) -> Counter[str]:
+    """Rule -> how many jobs of it read mixed files among these jobs and their ancestors."""
+    files = {path for job in jobs for path in graph.ancestors(job)}
+    before = {id(job): job for job in [*jobs, *graph.jobs_of(files)]}
+    return Counter(
+        job.rule for job in before.values() if any(_is_mixed(_clean(path)) for path in job.inputs)
+    )
 
 
 def _is_mixed(path: str) -> bool:

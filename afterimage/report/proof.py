@@ -34,9 +34,10 @@ def read_proof(path: str | None, simulated: Mapping[str, bool]) -> Proof | None:
         f"{training['training_jobs']} training and {training['selection_jobs']} selection jobs, "
         f"{_count(training['violations'])} with a test response, picture, caption, latent or "
         "score among its ancestors.",
-        "Raw files and the list of trials hold every split; jobs that read them make each split's "
-        f"file from its own images alone ({_readers(proof['mixed_readers'])}), which tests check "
-        "by poisoning the test content.",
+        "Raw files and the list of trials hold every split. On the way to training, selection and "
+        f"generation only these rules read them ({_readers(proof['mixed_readers'])} jobs); for "
+        "each, a test of afterimage poisons the test content and finds the other splits' outputs "
+        "unchanged.",
     ]
     named = ", ".join(method_name(name) for name in proof.get("elsewhere", []))
     elsewhere = [f"Nothing is proved of what other systems made: {named}."] if named else []

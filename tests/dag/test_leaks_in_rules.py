@@ -1,5 +1,6 @@
 """The proof is of the rules as they are: rules that leak are found out, with the path."""
 
+import re
 import shutil
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 import yaml
 
 from afterimage.errors import InputError
+from afterimage.provenance.leaks import MIXED_READERS
 from afterimage.stores import read_json
 from workflow_scripts import leak_proof, list_jobs
 
@@ -44,6 +46,24 @@ LEAKS = {
         '        truth="results/{dataset}/{subject}/latents/image/test.zarr",\n',
         "latents/image/test.zarr",
     ),
+    "a decoder learns from raw files": (
+        "decoders.smk",
+        "        graph=graph_for,\n",
+        "        graph=graph_for,\n        raw=raw_of,\n",
+        "demo-[a-z]*/raw -> .* of rule train_decoder no test",
+    ),
+    "a decoder learns from the list of trials": (
+        "decoders.smk",
+        "        graph=graph_for,\n",
+        '        graph=graph_for,\n        peek="results/{dataset}/{subject}/trials.parquet",\n',
+        "trials.parquet -> .* of rule train_decoder no test",
+    ),
+    "selection reads raw files": (
+        "decoders.smk",
+        "    input:\n        candidate_model_files,\n",
+        "    input:\n        candidate_model_files,\n        raw_of,\n",
+        "demo-[a-z]*/raw -> .* of rule select_decoder no test",
+    ),
 }
 
 
@@ -72,6 +92,17 @@ def test_the_rules_as_they_are_hold(copied, n_seeds):
     prove(copied, n_seeds)
     methods = {entry["method"] for entry in read_json(copied / "proof.json")["methods"]}
     assert ("best/seed1" in methods) == (n_seeds == 2)
+    assert set(read_json(copied / "proof.json")["mixed_readers"]) == set(MIXED_READERS)
+
+
+def test_every_rule_that_may_read_files_of_every_split_has_a_test_that_poisons_them():
+    """A function named so is in the test file of the rule's script, and of no other rule."""
+    poisoned = {
+        path.stem.removeprefix("test_")
+        for path in (ROOT / "tests/scripts").glob("test_*.py")
+        if re.search(r"^def test_\w*poison", path.read_text(), flags=re.MULTILINE)
+    }
+    assert poisoned == set(MIXED_READERS)
 
 
 @pytest.mark.parametrize("name", LEAKS)

@@ -2,6 +2,7 @@
 
 import h5py
 import numpy as np
+import pandas as pd
 import pytest
 
 from afterimage.errors import InputError
@@ -136,3 +137,20 @@ def area_line(shown: str, area: str) -> str:
     """What is said of an area's voxels."""
     line = next(line for line in shown.splitlines() if f" {area} " in line)
     return line.split(f" {area} ")[1].strip()
+
+
+def test_poisoned_test_trials_leave_what_is_written_as_it_was(tmp_path):
+    """What the jobs after it wait for tells of files, not of what the test trials hold."""
+    raw_files.write_custom(tmp_path / "mine")
+    settings = raw_files.custom_settings(tmp_path / "mine")
+    (subject,) = settings["subjects"]
+    folder = tmp_path / "mine" / subject
+    trials = pd.read_csv(folder / "trials.csv")
+    check_data.main({"mine": settings}, str(tmp_path / "clean.txt"))
+    responses = np.load(folder / "responses.npy")
+    of_test = (trials["split"] == "test").to_numpy()
+    assert of_test.any()
+    responses[of_test] = 7 - 3 * responses[of_test]
+    np.save(folder / "responses.npy", responses)
+    check_data.main({"mine": settings}, str(tmp_path / "poisoned.txt"))
+    assert (tmp_path / "clean.txt").read_bytes() == (tmp_path / "poisoned.txt").read_bytes()

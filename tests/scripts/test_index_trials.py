@@ -60,3 +60,20 @@ def test_an_empty_split_column_is_filled_from_the_configuration(tmp_path):
     with pytest.raises(InputError, match=r"mine p1, image 000: .*test_fraction"):
         main(str(tmp_path / "other.parquet"), cfg, "p1", 0, "mine")
     assert not (tmp_path / "other.parquet").exists()
+
+
+def test_poisoned_test_trials_change_no_row_of_another_split(tmp_path):
+    """Other test images, in another order: rows of the other splits stay, byte for byte."""
+    train = [f"{i % 40:03d}" for i in range(80)]
+    test = [f"test{i}" for i in range(10)]
+    poison = [f"poison{i}" for i in range(10)][::-1]
+    rows = {}
+    for name, own in (("clean", test), ("poisoned", poison)):
+        images = [*train[:40], *own, *train[40:], *own]
+        split = ["test" if image in own else "train" for image in images]
+        main(str(tmp_path / f"{name}.parquet"), settings(tmp_path / name, split, images), "p1", 0)
+        table = read_table(tmp_path / f"{name}.parquet")
+        rows[name] = table[table["split"] != "test"].to_csv().encode()
+        assert set(table.loc[table["split"] == "test", "image_id"]) == set(own)
+    assert b"validation" in rows["clean"]
+    assert rows["clean"] == rows["poisoned"]

@@ -67,3 +67,17 @@ def test_responses_of_another_brain_are_an_error(tmp_path):
     stores.write_arrays(tmp_path / "other.zarr", {**arrays, "x": arrays["x"][:, :7]})
     with pytest.raises(InputError, match=r"40 voxels.*found 7"):
         predict(tmp_path, "image", responses_test=tmp_path / "other.zarr")
+
+
+@pytest.mark.parametrize("kind", ["linear", "gcn"])
+def test_poisoned_test_responses_change_no_other_prediction(tmp_path, kind):
+    write_study(tmp_path)
+    train(tmp_path, "image", entry(kind) | ({} if kind == "linear" else {"epochs": 1}))
+    before = predict(tmp_path, "image")
+    responses = stores.read_arrays(tmp_path / "x.test.zarr")
+    stores.write_arrays(tmp_path / "x.test.zarr", {**responses, "x": 1e3 - responses["x"]})
+    after = predict(tmp_path, "image")
+    for split in ("train", "validation"):
+        for name in ("z", "image_id"):
+            assert before[split][name].tobytes() == after[split][name].tobytes()
+    assert not np.array_equal(before["test"]["z"], after["test"]["z"])

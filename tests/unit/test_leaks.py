@@ -15,7 +15,10 @@ def study(subject: str = "subj01") -> dict[str, Job]:
     here = f"results/nsd/{subject}"
     who = {"dataset": "nsd", "subject": subject}
     trials = f"{here}/trials.parquet"
-    jobs = {"index": Job("index_trials", who, [RAW], [trials])}
+    jobs = {
+        "simulate": Job("simulate_nsd", {"dataset": "nsd"}, [], [RAW, "results/demo/nsd/truth"]),
+        "index": Job("index_trials", who, [RAW], [trials]),
+    }
     for split in SPLITS:
         wildcards = {**who, "split": split}
         part = f"{here}/betas/{split}/session01.zarr"
@@ -115,8 +118,7 @@ def test_the_workflow_as_designed_holds_with_its_evidence():
     assert oracle["test_files"]["latents"] == 1
     assert oracle["sees"] == "the true test latents, by design"
     assert proof["mixed_readers"] == {
-        "encode_images": 3, "extract_responses": 3, "index_trials": 1, "read_betas": 3,
-        "score_images": 3,
+        "encode_images": 3, "extract_responses": 3, "index_trials": 1, "read_betas": 3
     }  # fmt: skip
     assert len(lines(proof)) == 3
     assert lines(proof)[0].startswith("nsd subj01 best: holds")
@@ -267,3 +269,26 @@ def test_each_subject_is_proved_alone():
     assert holds[("subj01", "best")]
     assert not holds[("subj02", "best")]
     assert holds[("subj02", "mean")]
+
+
+@pytest.mark.parametrize("job", ["graph", "train", "select", "compose-best", "reconstruct-best"])
+@pytest.mark.parametrize("path", [RAW, f"{ME}/trials.parquet"])
+def test_only_the_rules_that_tests_poison_may_read_files_of_every_split(job, path):
+    proof = prove(with_input(study(), job, path))
+    assert not proof["holds"]
+    assert not of_method(proof, "best")["holds"]
+    leak = of_method(proof, "best")["violations"][0]
+    rule, output = study()[job].rule, study()[job].outputs[0]
+    assert (leak["file"], leak["path"][0]) == (path, path)
+    assert f"of rule {rule} no test" in leak["reason"]
+    assert output.rpartition("/")[0] in "".join(leak["path"])
+    assert of_method(proof, "mean")["holds"]
+
+
+@pytest.mark.parametrize("job", ["train", "select", "reconstruct-best"])
+@pytest.mark.parametrize("path", ["results/tables", "results/tables/image_metrics.csv", ME])
+def test_what_no_job_makes_below_the_results_is_a_hole(job, path):
+    """A folder above outputs holds test material too, and no job makes the folder."""
+    proof = prove(with_input(study(), job, path))
+    leaks = of_method(proof, "best")["violations"]
+    assert [path, HOLE] in [[leak["file"], leak["reason"]] for leak in leaks]
