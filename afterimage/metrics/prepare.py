@@ -108,5 +108,6 @@ def _resize(picture: np.ndarray, step: Step) -> np.ndarray:
 
 
 def _crop(picture: np.ndarray, size: int) -> np.ndarray:
-    top, left = ((side - size + 1) // 2 for side in picture.shape[:2])
+    # Rounded to even, as torchvision's centre crop does.
+    top, left = (round((side - size) / 2) for side in picture.shape[:2])
     return picture[top : top + size, left : left + size]

@@ -32,6 +32,100 @@ def test_every_protocol_loads_and_asks_for_known_networks():
             assert entry.network in ("", *NETWORKS)
 
 
+SQUARE_512 = (Step("resize", 512, "bilinear", "both"),)
+BRAIN_DIFFUSER = (Step("resize", 425, "bicubic", "both"),)
+SQUARE_224 = (Step("resize", 224, "bilinear", "both"),)
+MINDEYE = Step("tensor", 256)
+TAKAGI = (Step("resize", 299, "bilinear", "shorter"), Step("crop", 299))
+TAKAGI_CLIP = (Step("resize", 224, "bicubic", "shorter"), Step("crop", 224))
+ALEX, CLIP = "alexnet", "clip_vit_l14"
+
+
+def pixels(measure, steps, window="uniform", per_column=False):
+    """A literal row: measure, steps of both sides, and what else decides of the value."""
+    return (measure, steps, "", "", 1, "real", 2, "each", window, per_column)
+
+
+def distance(network, layer, steps, scale=1, samples="each"):
+    return ("distance", steps, network, layer, scale, "real", 2, samples, "uniform", False)
+
+
+def two_way(network, layer, steps, distractors="real", samples="each"):
+    measure = "identification"
+    return (measure, steps, network, layer, 1, distractors, 2, samples, "uniform", False)
+
+
+def takagi(network, layer, steps=TAKAGI):
+    return two_way(network, layer, steps, "generated", "average_correlations")
+
+
+# Read in the projects' own code, not in the protocol files.
+AS_PUBLISHED = {
+    "report": {
+        "pcc": pixels("pcc", SQUARE_512),
+        "ssim": pixels("ssim", SQUARE_512),
+        "lpips_alex": ("lpips", SQUARE_512, ALEX, "", 1, "real", 2, "each", "uniform", False),
+        "efficientnet_v2_s": distance("efficientnet_v2_s", "avgpool", SQUARE_512),
+    },
+    "report-published": {
+        "efficientnet_v2_s": distance(
+            "efficientnet_v2_s", "avgpool", SQUARE_512, 255, "average_features"
+        ),
+    },
+    "brain-diffuser": {
+        "pcc": pixels("pcc", BRAIN_DIFFUSER),
+        "ssim": pixels("ssim", BRAIN_DIFFUSER, "gaussian"),
+        "ssim_per_column": pixels("ssim", BRAIN_DIFFUSER, "gaussian", True),
+        "alexnet2": two_way(ALEX, "features.4", SQUARE_224),
+        "alexnet5": two_way(ALEX, "features.11", SQUARE_224),
+        "inception_v3": two_way("inception_v3", "avgpool", SQUARE_224),
+        "clip": two_way(CLIP, "embedding", SQUARE_224),
+        "efficientnet_b1": distance("efficientnet_b1", "avgpool", SQUARE_224),
+        "swav": distance("swav", "avgpool", SQUARE_224),
+    },
+    "mindeye": {
+        "pcc": pixels("pcc", (MINDEYE, Step("tensor", 425))),
+        "ssim": pixels("ssim", (MINDEYE, Step("tensor", 425)), "gaussian"),
+        "ssim_per_column": pixels("ssim", (MINDEYE, Step("tensor", 425)), "gaussian", True),
+        "alexnet2": two_way(ALEX, "features.4", (MINDEYE,)),
+        "alexnet5": two_way(ALEX, "features.11", (MINDEYE,)),
+        "inception_v3": two_way("inception_v3", "avgpool", (MINDEYE, Step("tensor", 342))),
+        "clip": two_way(CLIP, "embedding", (MINDEYE, Step("tensor", 224))),
+        "efficientnet_b1": distance(
+            "efficientnet_b1_v2", "avgpool", (MINDEYE, Step("tensor", 255))
+        ),
+        "swav": distance("swav", "avgpool", (MINDEYE, Step("tensor", 224))),
+    },
+    "takagi": {
+        "alexnet_pool2": takagi(ALEX, "features.5"),
+        "alexnet_pool5": takagi(ALEX, "features.12"),
+        "alexnet_fc7": takagi(ALEX, "classifier.5"),
+        "inception_v3": takagi("inception_v3", "flatten"),
+        "clip": takagi(CLIP, "embedding", TAKAGI_CLIP),
+        "clip_hidden6": takagi(CLIP, "hidden6", TAKAGI_CLIP),
+        "clip_hidden12": takagi(CLIP, "hidden12", TAKAGI_CLIP),
+    },
+}
+
+
+def test_every_shipped_protocol_and_metric_is_compared_with_its_source():
+    shipped = {name: {m.name for m in protocols.load_protocol(name).metrics}
+               for name in protocols.known_protocols()}  # fmt: skip
+    assert shipped == {name: set(metrics) for name, metrics in AS_PUBLISHED.items()}
+
+
+@pytest.mark.parametrize(
+    ("protocol", "name"), [(p, name) for p, metrics in AS_PUBLISHED.items() for name in metrics]
+)
+@pytest.mark.parametrize("side", ["seen", "reconstruction"])
+def test_a_metric_is_as_its_source_has_it(protocol, name, side):
+    found = metric(protocol, name)
+    assert AS_PUBLISHED[protocol][name] == (
+        found.measure, getattr(found, side), found.network, found.layer, found.range,
+        found.distractors, found.ways, found.samples, found.window, found.per_column,
+    )  # fmt: skip
+
+
 def test_report_and_its_published_efficientnet():
     assert metric("report", "ssim").window == "uniform"
     assert metric("report", "lpips_alex").seen == (Step("resize", 512),)
@@ -128,13 +222,15 @@ def test_resizing_is_pillows_and_nothing_at_the_right_size():
     assert not np.array_equal(found, prepare_each([one], [Step("resize", 13, "bilinear")])[0])
 
 
-def test_shorter_side_and_centre_crop_are_torchvisions():
+# 1, 2, 3, 4 and 5 pixels more than the crop on the longer side: halves are rounded to even.
+@pytest.mark.parametrize("shape", [(210, 220), (210, 230), (210, 240), (210, 250), (260, 210)])
+def test_shorter_side_and_centre_crop_are_torchvisions(shape):
     from afterimage.compat import ensure_torchvision
 
     ensure_torchvision()
     from torchvision import transforms
 
-    one = picture(30, 47)
+    one = picture(*shape)
     theirs = transforms.Compose([transforms.Resize(21), transforms.CenterCrop(21)])
     found = prepare_each([one], [Step("resize", 21, "bilinear", "shorter"), Step("crop", 21)])[0]
     assert np.array_equal(found, np.asarray(theirs(Image.fromarray(one))))
