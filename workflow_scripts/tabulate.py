@@ -16,10 +16,10 @@ def main(
     ----------
     latent_scores, image_scores : parquet files of score_latents and score_images
     out_latent, out_images : `latent_mse.csv`, `image_metrics.csv`
-    cfg : `n_bootstrap`, `seed`; optional `n_permutations` (9999), `compare` (methods that are
-        compared with every other: best, linear) and `categories` (dataset -> {`source`: `concept`
-        from THINGS ids, or `file` with `path`, a CSV of image_id and category}) and `schemes`
-        (dataset -> how its images were split, for the column `split_scheme`)
+    cfg : `n_bootstrap`, `seed`; optional `external` (other systems' methods, compared with every
+        other as best and linear are), `categories` (dataset -> {`source`: `concept` from THINGS
+        ids, or `file` with `path`, a CSV of image_id and category}) and `schemes` (dataset -> how
+        its images were split, for the column `split_scheme`)
     out_latent_comparisons, out_comparisons : tables of paired differences
     """
     from afterimage.metrics import comparisons, tabulation
@@ -40,13 +40,12 @@ def main(
     categories = read_categories(cfg.get("categories") or {}, images)
     image_table = tabulation.image_table(images, n_bootstrap, seed, categories)
     write_table(out_images, with_scheme(image_table))
-    n_permutations = cfg.get("n_permutations", 9999)
     if out_latent_comparisons:
-        found = comparisons.latent_comparisons(latents, n_bootstrap, n_permutations, seed)
+        found = comparisons.latent_comparisons(latents, n_bootstrap, seed)
         write_table(out_latent_comparisons, found)
     if out_comparisons:
-        methods = cfg.get("compare", ["best", "linear"])
-        found = comparisons.image_comparisons(images, methods, n_bootstrap, n_permutations, seed)
+        methods = ["best", "linear", *cfg.get("external", [])]
+        found = comparisons.image_comparisons(images, methods, n_bootstrap, seed)
         write_table(out_comparisons, found)
 
 

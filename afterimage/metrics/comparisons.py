@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from afterimage.jobs import progress
 from afterimage.metrics import statistics
 from afterimage.metrics.tabulation import per_image
@@ -16,29 +18,26 @@ LATENT_SPLITS = ("validation", "test")
 END = ["reference", "difference", "low", "high", "p", "p_holm"]
 
 
-def latent_comparisons(
-    scores: "pd.DataFrame", n_bootstrap: int, n_permutations: int, seed: int
-) -> "pd.DataFrame":
+def latent_comparisons(scores: "pd.DataFrame", n_bootstrap: int, seed: int) -> "pd.DataFrame":
     """Every pair of decoders on validation and test images: decoder - reference, per score."""
     keys = ["dataset", "subject", "target", "split", "score"]
     if not scores.empty:
         chosen = scores["score"].isin(LATENT_SCORES) & scores["split"].isin(LATENT_SPLITS)
         scores = scores[chosen]
-    return _compare(scores, keys, "decoder", None, "n", n_bootstrap, n_permutations, seed)
+    return _compare(scores, keys, "decoder", None, "n", n_bootstrap, seed)
 
 
 def image_comparisons(
     scores: "pd.DataFrame",
     methods: Sequence[str],
     n_bootstrap: int,
-    n_permutations: int,
     seed: int,
 ) -> "pd.DataFrame":
     """Each of `methods` against every other method: method - reference, per protocol and metric."""
     keys = ["dataset", "subject", "protocol", "metric"]
     if not scores.empty:
         scores = scores[scores["image_id"] != ""]
-    return _compare(scores, keys, "method", methods, "n_images", n_bootstrap, n_permutations, seed)
+    return _compare(scores, keys, "method", methods, "n_images", n_bootstrap, seed)
 
 
 def _compare(
@@ -48,12 +47,12 @@ def _compare(
     focus: Sequence[str] | None,
     count: str,
     n_bootstrap: int,
-    n_permutations: int,
     seed: int,
 ) -> "pd.DataFrame":
     import pandas as pd
 
     found: list[dict[str, Any]] = []
+    paired: list[np.ndarray] = []
     if not scores.empty:
         for names, rows in progress(scores.groupby(keys, sort=True), f"{who}s compared, groups"):
             values = per_image(rows, [who])
@@ -64,11 +63,23 @@ def _compare(
                 difference, low, high = statistics.mean_interval(both, n_bootstrap, seed)
                 line = dict(zip(keys, names, strict=True))
                 line |= {who: one, "reference": other, "difference": difference}
-                p = statistics.permutation_p(both, n_permutations, seed)
-                found.append({**line, "low": low, "high": high, "p": p, count: len(both)})
+                found.append({**line, "low": low, "high": high, count: len(both)})
+                paired.append(both)
     table = pd.DataFrame(found, columns=[*keys, who, *END, count])
+    table["p"] = _ps(paired, seed)
     table["p_holm"] = statistics.holm(table["p"].to_numpy(dtype=float))
     return table
+
+
+def _ps(paired: Sequence[np.ndarray], seed: int) -> np.ndarray:
+    """p of every row, from as many permutations as the number of rows asks for."""
+    n_permutations = statistics.enough_permutations(len(paired))
+    found = np.full(len(paired), np.nan)
+    for n in {len(both) for both in paired}:
+        rows = [row for row, both in enumerate(paired) if len(both) == n]
+        together = np.stack([paired[row] for row in rows], axis=1)
+        found[rows] = statistics.permutation_ps(together, n_permutations, seed)
+    return found
 
 
 def _pairs(names: list[str], focus: Sequence[str] | None) -> list[tuple[str, str]]:

@@ -17,6 +17,8 @@ EXTRA = "extra.txt"
 class Reconstructions:
     """Files of one method's pictures: image id -> sample -> file, with remarks for a person.
 
+    Samples of an image are numbered from 0, in the order of the numbers that they came with.
+
     missing : ids that were expected and have no picture
     extra : files whose name is none of the expected ids
     """
@@ -76,6 +78,9 @@ def find_reconstructions(
         for name in sorted(set(found.files) - wanted):
             found.extra += [path.name for path in found.files.pop(name).values()]
         found.missing = sorted(wanted - set(found.files))
+    for name, samples in found.files.items():
+        # What others call their samples differs; a sample is the how-manieth of its image.
+        found.files[name] = dict(enumerate(samples[number] for number in sorted(samples)))
     if not found.files:
         raise InputError(
             ", ".join(map(str, folders)),

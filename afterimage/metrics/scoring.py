@@ -78,9 +78,12 @@ def score_method(
             for _, scorer in at_work:
                 scorer.add(batch, features)
     for protocol_name, scorer in at_work:
-        for position, sample, value in scorer.values():
-            name = scorer.metric.name
+        name, found_values = scorer.metric.name, list(scorer.values())
+        for position, sample, value in found_values:
             rows.append((ids[position], sample, protocol_name, name, value, ""))
+        if not found_values:
+            reason = "no sample has pictures of enough images"
+            rows.append(("", scorers.AVERAGE, protocol_name, name, float("nan"), reason))
     return rows
 
 

@@ -6,6 +6,7 @@ from functools import lru_cache
 import numpy as np
 
 MAX_COUNTS = 8_000_000
+SIGNS = 2048  # patterns of signs that are drawn together
 
 
 @lru_cache(maxsize=4)
@@ -81,18 +82,33 @@ def permutation_p(differences: np.ndarray, n_permutations: int, seed: int) -> fl
     of which all are zero give 1.
     """
     differences = np.asarray(differences, dtype=np.float64)
-    n = len(differences)
-    observed = abs(differences.sum())
+    return float(permutation_ps(differences[:, None], n_permutations, seed)[0])
+
+
+def permutation_ps(differences: np.ndarray, n_permutations: int, seed: int) -> np.ndarray:
+    """The same for many differences of the same images, (n, k) to (k,), with the same signs."""
+    differences = np.asarray(differences, dtype=np.float64)
+    n, k = differences.shape
+    observed = np.abs(differences.sum(axis=0))
     # Sums of the same numbers in another order differ by rounding: a tie counts as as-extreme.
-    tolerance = 1e-12 * np.abs(differences).sum()
+    least = observed - 1e-12 * np.abs(differences).sum(axis=0)
     generator = np.random.default_rng([seed, n])
-    as_extreme, done = 1, 0
-    while done < n_permutations:
-        size = min(n_permutations - done, max(1, MAX_COUNTS // max(n, 1)))
-        signs = generator.integers(0, 2, size=(size, n), dtype=np.int8).astype(np.float64) * 2 - 1
-        as_extreme += int((np.abs(signs @ differences) >= observed - tolerance).sum())
-        done += size
+    as_extreme = np.ones(k, dtype=np.int64)
+    for start in range(0, n_permutations, SIGNS):
+        size = min(n_permutations - start, SIGNS)
+        bits = generator.integers(0, 256, size=(size, (n + 7) // 8), dtype=np.uint8)
+        signs = np.unpackbits(bits, axis=1, count=n).astype(np.float64) * 2 - 1
+        as_extreme += (np.abs(signs @ differences) >= least).sum(axis=0)
     return as_extreme / (n_permutations + 1)
+
+
+def enough_permutations(n_tests: int, level: float = 0.05) -> int:
+    """Draws that leave room below the level after Holm's correction of so many tests.
+
+    The smallest p that N draws can give is 1 / (N + 1); times the number of tests it has to be a
+    small part, a twentieth, of the level.
+    """
+    return max(9999, int(np.ceil(20 * n_tests / level)) - 1)
 
 
 def holm(p_values: Sequence[float] | np.ndarray) -> np.ndarray:

@@ -105,8 +105,9 @@ def image_table(
     """`image_metrics.csv` from per image and sample rows.
 
     Values are averaged over samples and seeds of an image, then over images. `sd_samples` is the
-    standard deviation, over samples, of the mean over images: how much the value would change with
-    another draw of the generator's noise; `sd_seeds` the same over training seeds.
+    standard deviation, over samples, of the mean over the images that have all of them: how much
+    the value would change with another draw of the generator's noise; `sd_seeds` the same over
+    training seeds.
 
     Parameters
     ----------
@@ -122,7 +123,7 @@ def image_table(
             continue
         values = computed.groupby("image_id")["value"].mean().to_numpy()
         value, low, high = statistics.mean_interval(values, n_bootstrap, seed)
-        samples = computed.groupby("sample")["value"].mean()
+        samples = _whole_samples(computed).groupby("sample")["value"].mean()
         seeds = computed.groupby("seed")["value"].mean()
         counts = {"n_images": len(values), "n_samples": int(computed["n_samples"].max())}
         spread = {"sd_samples": _spread(samples), "sd_seeds": _spread(seeds)}
@@ -131,6 +132,12 @@ def image_table(
         )
     found += _category_rows(scores, n_bootstrap, seed, categories or {})
     return pd.DataFrame(found, columns=IMAGE_COLUMNS)
+
+
+def _whole_samples(rows: "pd.DataFrame") -> "pd.DataFrame":
+    """Rows of the images that have every sample: means over them differ by the samples alone."""
+    n_samples = rows.groupby("image_id")["sample"].transform("nunique")
+    return rows[n_samples == n_samples.max()]
 
 
 def _nothing(reason: str) -> dict[str, Any]:

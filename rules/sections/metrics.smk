@@ -113,6 +113,7 @@ def table_settings():
     return ordered(
         {
             "categories": categories,
+            "external": [name for name in METHODS if name in EXTERNAL],
             "n_bootstrap": config["scoring"]["n_bootstrap"],
             "schemes": {
                 name: name_of_scheme(settings_of(name)["split"]) for name in DATASETS

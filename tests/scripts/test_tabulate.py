@@ -11,7 +11,6 @@ from workflow_scripts.tabulate import main
 CFG = {
     "n_bootstrap": 200,
     "seed": 0,
-    "n_permutations": 99,
     "categories": {"d": {"source": "concept"}},
 }
 
@@ -97,6 +96,16 @@ def test_without_labels_or_comparisons(tmp_path):
     images = pd.read_csv(tmp_path / "i.csv").set_index("method")
     assert images.loc["category_only", "reason"] == "no category labels"
     assert pd.read_csv(tmp_path / "l.csv").empty
+
+
+def test_other_systems_methods_are_compared_where_nothing_of_ours_is(tmp_path):
+    names = ("oracle", "their_method", "shuffled")
+    files = [image_file(tmp_path / f"{k}.parquet", name, k) for k, name in enumerate(names)]
+    out = [str(tmp_path / f"{name}.csv") for name in ("l", "i", "lc", "c")]
+    main([], files, out[0], out[1], CFG | {"external": ["their_method"]}, out[2], out[3])
+    found = pd.read_csv(out[3])
+    pairs = set(zip(found["method"], found["reference"], strict=True))
+    assert pairs == {("their_method", "oracle"), ("their_method", "shuffled")}
 
 
 def test_a_method_scored_twice_is_refused(tmp_path):

@@ -20,13 +20,27 @@ def test_other_peoples_folder_with_one_missing_one_extra_and_one_of_another_size
     assert {name: sorted(samples) for name, samples in found.files.items()} == {
         "dog_1s": [0],
         "dog_2s": [0, 1],
-        "sea_lion_3s": [12],
+        "sea_lion_3s": [0],
     }
+    assert found.files["sea_lion_3s"][0].name == "sea_lion_3s_12.png"
     assert found.remarks() == [
         "missing: no picture for image owl_1s",
         "extra: cat_1s.png is no image of the test set, left out",
         "resized: dog_2s_1.png is 9x9, others 8x8",
     ]
+
+
+def test_samples_are_numbered_by_their_rank(tmp_path):
+    for name in ("2950_1", "2950_10", "2950_2", "2990_2", "3049_7"):
+        save(tmp_path / f"{name}.png")
+    found = find_reconstructions([tmp_path], ["2950", "2990", "3049"])
+    named = {
+        name: [samples[k].stem for k in range(len(samples))]
+        for name, samples in found.files.items()
+    }
+    assert named == {
+        "2950": ["2950_1", "2950_2", "2950_10"], "2990": ["2990_2"], "3049": ["3049_7"]
+    }  # fmt: skip
 
 
 def test_an_id_that_looks_like_an_id_with_a_sample_is_the_id(tmp_path):

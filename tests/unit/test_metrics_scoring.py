@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
-from afterimage.metrics import perceptual
+from afterimage.metrics import perceptual, scorers
 from afterimage.metrics.pictures import find_reconstructions
 from afterimage.metrics.protocols import load_protocol
 from afterimage.metrics.scoring import Networks, score_method, why_not
@@ -226,6 +226,31 @@ def test_a_missing_sample_leaves_the_other_samples_alone(world, tmp_path):
     assert all(values[name, 0] == whole[name, 0] for name in IDS)
     # Sample 1 is identified among the five images that have one.
     assert all(value in np.arange(5) / 4 for (_, sample), value in values.items() if sample)
+
+
+def test_pictures_with_a_sample_number_each_are_all_scored(world, tmp_path):
+    """Numbers of other systems mean nothing: 3_1, 7_2, 12_3 ... are every image's first sample."""
+    _, seen, made, protocol, networks = world
+    for number, name in enumerate(IDS, start=1):
+        Image.fromarray(made[name, 0]).save(tmp_path / f"{name}_{number}.png")
+    found = find_reconstructions([tmp_path], IDS)
+    rows = score_method(found, seen.__getitem__, [protocol], networks, 5)
+    once = scored(world)
+    values = {(row[3], row[0]): row[4] for row in rows}
+    assert {row[3] for row in rows if not row[5]} == {m.name for m in protocol.metrics}
+    for metric in ("first", "real", "generated"):
+        for name in IDS:
+            assert values[metric, name] == pytest.approx(once[metric][name, 0], abs=1e-6)
+
+
+def test_a_metric_without_any_value_has_a_row_with_the_reason(world, monkeypatch):
+    folder, seen, _, protocol, networks = world
+    monkeypatch.setattr(scorers.IdentificationScorer, "values", lambda self: iter(()))
+    found = find_reconstructions([folder], IDS)
+    rows = score_method(found, seen.__getitem__, [protocol], networks, 5)
+    own = [row for row in rows if row[3] == "real"]
+    assert [row[:2] for row in own] == [("", -1)]
+    assert "enough images" in own[0][5]
 
 
 def test_a_constant_reconstruction(world, tmp_path):

@@ -131,6 +131,16 @@ def test_rows_that_stand_twice_are_refused():
         tabulation.check_rows(twice, [*tabulation.IMAGE_KEYS, "seed", "sample", "image_id"])
 
 
+def test_spread_over_samples_is_of_the_images_that_have_them_all():
+    """An image with one sample only is in one sample's mean and not in the other's."""
+    values = np.array([[0.1, 0.3], [0.5, 0.9], [7.0, 7.0]])
+    rows = image_rows("best", values)
+    uneven = rows[(rows["image_id"] != "dog_2") | (rows["sample"] == 0)]
+    found = tabulation.image_table(uneven, 200, 0).iloc[0]
+    assert found["sd_samples"] == pytest.approx(np.std([0.3, 0.6], ddof=1))
+    assert found["n_images"] == 3
+
+
 def test_paired_differences_between_methods():
     generator = np.random.default_rng(0)
     easy = generator.random((30, 1))
@@ -141,14 +151,14 @@ def test_paired_differences_between_methods():
             image_rows("other", easy[:20] + 0.01 * generator.normal(size=(20, 2))),
         ]
     )
-    found = comparisons.image_comparisons(rows, ["best", "linear"], 500, 999, 0)
+    found = comparisons.image_comparisons(rows, ["best", "linear"], 500, 0)
     pairs = found.set_index(["method", "reference"])
     assert list(pairs.index) == [("best", "linear"), ("best", "other"), ("linear", "other")]
     first = pairs.loc[("best", "linear")]
     # The pictures differ far more than the methods: only pairs of the same picture show it.
     assert first["difference"] == pytest.approx(0.1, abs=0.01)
     assert 0.09 < first["low"] < first["high"] < 0.11
-    assert first["p"] == pytest.approx(0.001)
+    assert first["p"] < 0.001
     assert pairs.loc[("best", "other"), "n_images"] == 20
     assert pairs.loc[("linear", "other"), "p"] > 0.05
     assert found["p_holm"].tolist() == statistics.holm(found["p"]).tolist()
@@ -158,22 +168,37 @@ def test_paired_differences_between_decoders():
     rows = pd.concat(
         [latent_rows("cnn", shift=0.2), latent_rows("gcn"), latent_rows("linear", shift=1)]
     )
-    found = comparisons.latent_comparisons(rows, 100, 199, 0)
+    found = comparisons.latent_comparisons(rows, 100, 0)
     assert set(found["score"]) == {"mse", "two_way"}
     mse = found[found["score"] == "mse"].set_index(["decoder", "reference"])
     assert mse.loc[("cnn", "gcn"), "difference"] == pytest.approx(0.2)
     assert mse.loc[("gcn", "linear"), "difference"] == pytest.approx(-1)
     assert mse.loc[("gcn", "linear"), "n"] == 12
-    train = comparisons.latent_comparisons(rows.assign(split="train"), 100, 199, 0)
+    train = comparisons.latent_comparisons(rows.assign(split="train"), 100, 0)
     assert train.empty
+
+
+def test_a_clear_difference_is_significant_in_a_table_of_many_rows():
+    """The number of permutations grows with the table: Holm's correction leaves room."""
+    generator = np.random.default_rng(0)
+    rows = pd.concat(
+        [
+            image_rows(name, shift + generator.random((40, 1))).assign(metric=f"m{metric}")
+            for metric in range(60)
+            for name, shift in (("best", 5), ("linear", 0), ("a", 1), ("b", 2), ("c", 3), ("d", 4))
+        ]
+    )
+    found = comparisons.image_comparisons(rows, ["best", "linear"], 20, 0)
+    assert len(found) == 60 * 9
+    assert found["p_holm"].max() < 0.01
 
 
 def test_tables_of_nothing_have_their_columns():
     empty = tabulation.read_scores([])
     assert list(tabulation.latent_table(empty, 10, 0)) == tabulation.LATENT_COLUMNS
     assert list(tabulation.image_table(empty, 10, 0)) == tabulation.IMAGE_COLUMNS
-    assert "p_holm" in comparisons.latent_comparisons(empty, 10, 10, 0)
-    assert comparisons.image_comparisons(empty, ["best"], 10, 10, 0).empty
+    assert "p_holm" in comparisons.latent_comparisons(empty, 10, 0)
+    assert comparisons.image_comparisons(empty, ["best"], 10, 0).empty
 
 
 def test_order_of_rows_does_not_matter():

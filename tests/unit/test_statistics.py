@@ -78,6 +78,24 @@ def test_permutation_p_is_uniform_without_an_effect():
     assert 0.43 < np.mean(p) < 0.57
 
 
+def test_many_differences_at_once_have_the_p_of_each(monkeypatch):
+    monkeypatch.setattr(statistics, "SIGNS", 64)
+    differences = np.random.default_rng(0).normal(0.2, 1, size=(21, 5))
+    together = statistics.permutation_ps(differences, 500, seed=0)
+    alone = [statistics.permutation_p(column, 500, seed=0) for column in differences.T]
+    assert together.tolist() == alone
+    exact = np.array(list(product((-1, 1), repeat=8))) @ differences[:8]
+    exact = (np.abs(exact) >= np.abs(differences[:8].sum(axis=0)) - 1e-12).mean(axis=0)
+    found = statistics.permutation_ps(differences[:8], 40_000, seed=0)
+    assert found == pytest.approx(exact, abs=0.01)
+
+
+@pytest.mark.parametrize("n_tests", [1, 154, 616])
+def test_permutations_leave_room_for_holm(n_tests):
+    floor = 1 / (statistics.enough_permutations(n_tests) + 1)
+    assert n_tests * floor <= 0.05 / 20 * (1 + 1e-9)
+
+
 def test_holm_on_a_worked_example():
     # 0.005 x 4, 0.01 x 3, 0.03 x 2, 0.04 x 1 raised to 0.06
     adjusted = statistics.holm([0.01, 0.04, 0.03, 0.005])
