@@ -62,27 +62,25 @@ def variance_ratio(predicted: np.ndarray, true: np.ndarray) -> float:
     return float(spread[0] / spread[1]) if spread[1] > 0 else float("nan")
 
 
-def dimension_correlation(one: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """Pearson's r over images of every latent dimension, (n, ...) twice to float64 (d,).
+def pooled_correlation(one: np.ndarray, other: np.ndarray) -> float:
+    """Covariance over images, summed over dimensions, by the root of both summed variances.
 
-    A dimension that does not vary has r 0.
+    NaN where either, (n, ...), does not vary. Sums of few images' dimensions are far less noisy
+    than each dimension's r, of which a root would turn noise into agreement.
     """
     first, second = (np.asarray(a, dtype=np.float64).reshape(len(a), -1) for a in (one, other))
     first, second = first - first.mean(axis=0), second - second.mean(axis=0)
-    product = (first * second).sum(axis=0)
-    length = np.sqrt((first**2).sum(axis=0) * (second**2).sum(axis=0))
-    return np.divide(product, length, out=np.zeros_like(product), where=length > 0)
+    length = np.sqrt((first**2).sum() * (second**2).sum())
+    return float((first * second).sum() / length) if length > 0 else float("nan")
 
 
-def noise_ceiling(
-    half_one: np.ndarray, half_other: np.ndarray, lengthening: float = 2.0
-) -> np.ndarray:
-    """Highest correlation that noise in the test responses allows a decoder, per latent dimension.
+def noise_ceiling(half_one: np.ndarray, half_other: np.ndarray, lengthening: float = 2.0) -> float:
+    """Highest pooled correlation that noise in the test responses allows a decoder.
 
     Predictions from two halves of an image's repeats share the signal and not the noise. Their
-    correlation r over images gives the reliability of a prediction from k times as many repeats as
-    a half holds, k r / (1 + (k - 1) r) (Spearman and Brown), whose square root bounds its
-    correlation with anything noise-free. Exact for linear decoders.
+    pooled correlation r over images gives the reliability of a prediction from k times as many
+    repeats as a half holds, k r / (1 + (k - 1) r) (Spearman and Brown), whose square root bounds
+    its pooled correlation with anything noise-free. Exact for linear decoders.
 
     Parameters
     ----------
@@ -91,7 +89,9 @@ def noise_ceiling(
 
     Returns
     -------
-    float64 (d,) in 0..1; 0 where the halves do not agree
+    0..1; NaN where the halves do not agree (r of 0 or less), which says nothing of a ceiling
     """
-    r = np.clip(dimension_correlation(half_one, half_other), 0, 1)
-    return np.sqrt(lengthening * r / (1 + (lengthening - 1) * r))
+    r = pooled_correlation(half_one, half_other)
+    if not r > 0:
+        return float("nan")
+    return float(np.sqrt(lengthening * r / (1 + (lengthening - 1) * r)))

@@ -3,9 +3,9 @@
 import numpy as np
 
 from afterimage.metrics.controls import (
-    dimension_correlation,
     noise_ceiling,
     participation_ratio,
+    pooled_correlation,
     variance_ratio,
 )
 from afterimage.metrics.novelty import novelty_identification
@@ -43,7 +43,8 @@ def collapse_scores(
     Returns
     -------
     `participation_ratio` and `participation_ratio_true` (effective dimensions of the predictions
-    and of the targets), `variance_ratio`, `r` (over images, mean over latent dimensions), and with
+    and of the targets), `variance_ratio`, `r` (over images, pooled over
+    latent dimensions), and with
     halves `r_ceiling`
     """
     first = 1 if target == "text" else 0
@@ -54,10 +55,9 @@ def collapse_scores(
         "participation_ratio": participation_ratio(predicted),
         "participation_ratio_true": participation_ratio(true),
         "variance_ratio": variance_ratio(predicted, true),
-        "r": float(dimension_correlation(predicted, true).mean()),
+        "r": pooled_correlation(predicted, true),
     }
     if halves is not None:
         one, other, lengthening = halves
-        ceiling = noise_ceiling(one[:, first:], other[:, first:], lengthening)
-        scores["r_ceiling"] = float(ceiling.mean())
+        scores["r_ceiling"] = noise_ceiling(one[:, first:], other[:, first:], lengthening)
     return scores

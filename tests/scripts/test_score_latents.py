@@ -70,8 +70,9 @@ def test_halves_give_a_ceiling(stores):
     run(folder, "out.parquet", halves=[str(folder / "one.zarr"), str(folder / "other.zarr")])
     found = read_table(folder / "out.parquet").set_index("score").loc["r_ceiling", "value"]
     columns = [a[kept, 1:].reshape(4, -1).T for a in (true + noise, true)]
-    r = [max(0, np.corrcoef(a, b)[0, 1]) for a, b in zip(*columns, strict=True)]
-    assert found == pytest.approx(np.mean([np.sqrt(3 * k / (1 + 2 * k)) for k in r]), rel=1e-4)
+    each = np.array([np.cov(a, b) for a, b in zip(*columns, strict=True)]).sum(axis=0)
+    r = each[0, 1] / np.sqrt(each[0, 0] * each[1, 1])
+    assert found == pytest.approx(np.sqrt(3 * r / (1 + 2 * r)), rel=1e-4)
 
 
 def test_training_split_has_neither_novelty_nor_collapse(stores):

@@ -60,31 +60,44 @@ def test_participation_ratio_counts_equal_dimensions():
     assert controls.participation_ratio(np.ones((5, 3))) == 0
 
 
-def test_noise_ceiling_is_the_true_reliability_of_a_simulated_decoder():
+def halves_of(reliability: float, n: int, k: int = 2, d: int = 20_000) -> tuple[np.ndarray, list]:
+    """A signal (n, d) and `k` noisy copies that correlate by so much with one another."""
     generator = np.random.default_rng(0)
-    signal = generator.normal(size=(20_000, 2))
-    noise = np.array([1.0, 3.0])
-    halves = [signal + noise * generator.normal(size=signal.shape) for _ in range(2)]
-    # All repeats together: the mean of the halves; its correlation with the signal is the bound.
-    together = (halves[0] + halves[1]) / 2
-    expected = controls.dimension_correlation(together, signal)
-    assert controls.noise_ceiling(*halves) == pytest.approx(expected, abs=0.02)
+    signal = generator.normal(size=(n, d))
+    noise = np.sqrt(1 / reliability - 1)
+    return signal, [signal + noise * generator.normal(size=signal.shape) for _ in range(k)]
+
+
+@pytest.mark.parametrize("n", [12, 100])
+@pytest.mark.parametrize("reliability", [0.05, 0.1, 0.3, 0.9])
+def test_noise_ceiling_is_the_true_reliability_of_a_simulated_decoder(reliability, n):
+    signal, halves = halves_of(reliability, n)
+    expected = np.sqrt(2 * reliability / (1 + reliability))
+    assert controls.noise_ceiling(*halves) == pytest.approx(expected, abs=0.03)
+    together = controls.pooled_correlation((halves[0] + halves[1]) / 2, signal)
+    assert together == pytest.approx(expected, abs=0.03)
 
 
 def test_noise_ceiling_from_halves_that_are_a_third_of_the_repeats():
-    generator = np.random.default_rng(0)
-    signal = generator.normal(size=(20_000, 1))
-    repeats = [signal + 2 * generator.normal(size=signal.shape) for _ in range(3)]
-    expected = controls.dimension_correlation(np.mean(repeats, axis=0), signal)
+    signal, repeats = halves_of(0.2, 100, k=3)
+    expected = controls.pooled_correlation(np.mean(repeats, axis=0), signal)
     found = controls.noise_ceiling(repeats[0], repeats[1], lengthening=3)
-    assert found == pytest.approx(expected, abs=0.02)
+    assert found == pytest.approx(expected, abs=0.03)
 
 
 def test_noise_ceiling_of_halves_that_agree_fully_or_not_at_all():
     rows = np.random.default_rng(0).normal(size=(30, 4))
-    assert controls.noise_ceiling(rows, rows) == pytest.approx(np.ones(4))
-    assert controls.noise_ceiling(rows, -rows) == pytest.approx(np.zeros(4))
-    assert controls.noise_ceiling(rows, np.zeros_like(rows)) == pytest.approx(np.zeros(4))
+    assert controls.noise_ceiling(rows, rows) == pytest.approx(1)
+    assert np.isnan(controls.noise_ceiling(rows, -rows))
+    assert np.isnan(controls.noise_ceiling(rows, np.zeros_like(rows)))
+
+
+@pytest.mark.parametrize("n", [12, 100, 982])
+def test_halves_that_share_nothing_have_no_ceiling_to_speak_of(n):
+    one, other = np.random.default_rng(0).normal(size=(2, n, 500))
+    found = controls.noise_ceiling(one, other)
+    # 2.5 standard deviations of the pooled r of 500 dimensions, before the root.
+    assert np.isnan(found) or found < np.sqrt(2 * 2.5 / np.sqrt(500 * n))
 
 
 def test_nearest_training_image_and_its_distance():
