@@ -173,6 +173,7 @@ def _check_dataset(config: Mapping[str, Any], name: str) -> None:
     _known(f"{where}.format", [settings["format"]], REGION_KEYS, "a known format")
     _check_format(settings, where)
     _check_folds(settings["split"], f"{where}.split")
+    _check_categories(settings)
     for target in TARGETS:
         _known(f"{where}.inputs.{target}", [settings["inputs"][target]], settings["areas"], "area")
         own = settings.get("decoders", {}).get(target, {})
@@ -210,6 +211,14 @@ def _check_format(settings: Mapping[str, Any], where: str) -> None:
                 f"{where}.split.scheme", "official, as NSD's pictures have no concepts",
                 "'concept_holdout'",
             )  # fmt: skip
+
+
+def _check_categories(settings: Mapping[str, Any]) -> None:
+    """A file of categories is read now: tables need it after all the work is done."""
+    if "categories" in settings:
+        from afterimage.metrics.categories import read_labels
+
+        read_labels(settings["categories"])
 
 
 def _check_folds(split: Mapping[str, Any], where: str) -> None:

@@ -33,13 +33,17 @@ def read_categories(
             labels = {name: concept_of(name) for name in ids - {""}}
             found[dataset] = {"labels": labels, "source": "concepts in the image ids"}
         elif entry["source"] == "file":
-            found[dataset] = {"labels": _read(entry["path"]), "source": Path(entry["path"]).name}
+            found[dataset] = {
+                "labels": read_labels(entry["path"]),
+                "source": Path(entry["path"]).name,
+            }
         else:
             raise InputError(f"categories of {dataset}", "concept or file", repr(entry["source"]))
     return found
 
 
-def _read(path: str) -> dict[str, str]:
+def read_labels(path: str) -> dict[str, str]:
+    """Image id -> category from a CSV; InputError where the file or a column is missing."""
     if not Path(path).is_file():
         raise InputError(path, "a CSV of image_id and category", "nothing")
     table = read_table(path)

@@ -7,8 +7,6 @@ import numpy as np
 from afterimage.jobs import Each
 from afterimage.metrics.protocols import Step
 
-FILTERS = ("nearest", "bilinear", "bicubic", "lanczos")
-
 
 def needs_torch(steps: Sequence[Step]) -> bool:
     """Whether a step works on tensors."""

@@ -36,6 +36,10 @@ CHOICES: dict[str, tuple[Any, ...]] = {
     "range": (1, 255),
     "samples": ("each", "first", "average_features", "average_correlations"),
 }
+STEP_CHOICES = {
+    "filter": ("nearest", "bilinear", "bicubic", "lanczos"),
+    "side": ("both", "shorter"),
+}
 LOWER_IS_BETTER = ("lpips", "distance")
 
 
@@ -108,6 +112,9 @@ def load_protocol(name: str) -> Protocol:
     if not path.is_file():
         raise InputError("protocol", "a known name", repr(name), closest(name, known_protocols()))
     content = yaml.safe_load(path.read_text())
+    for key in ("summary", "source", "seen", "reconstruction", "metrics"):
+        if not isinstance(content, Mapping) or key not in content:
+            raise InputError(path, f"the key {key!r}", "none", "See docs/metrics.md.")
     metrics = [
         _metric(path, metric, settings, content) for metric, settings in content["metrics"].items()
     ]
@@ -128,6 +135,7 @@ def _metric(path: Path, name: str, settings: Mapping[str, Any], protocol: Mappin
         if key in CHOICES and value not in CHOICES[key]:
             raise InputError(where, f"{key} in {CHOICES[key]}", repr(value))
     _check_samples(where, measure, settings.get("samples", "each"))
+    _check_settings(where, measure, settings)
 
     def steps(side: str) -> tuple[Step, ...]:
         own = protocol.get(f"network_{side}") if "network" in settings else None
@@ -135,6 +143,26 @@ def _metric(path: Path, name: str, settings: Mapping[str, Any], protocol: Mappin
         return tuple(_step(where, step) for step in [*before, *then])
 
     return Metric(name, seen=steps("seen"), reconstruction=steps("reconstruction"), **settings)
+
+
+def _check_settings(where: str, measure: str, settings: Mapping[str, Any]) -> None:
+    from afterimage.metrics.weights import NETWORKS
+
+    for key in ("network", "layer"):
+        if key in MEASURES[measure] and not (settings.get(key)):
+            raise InputError(where, f"a {key} for {measure}", "none")
+    network = settings.get("network", NETWORKS[0])
+    if network not in NETWORKS:
+        raise InputError(where, "a known network", repr(network), closest(network, [*NETWORKS]))
+    if not isinstance(settings.get("per_column", False), bool):
+        raise InputError(where, "per_column: true or false", repr(settings["per_column"]))
+    ways = settings.get("ways", 2)
+    if not _is_count(ways) or ways < 2:
+        raise InputError(where, "ways: a whole number of 2 or more", repr(ways))
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value > 0
 
 
 def _check_samples(where: str, measure: str, samples: str) -> None:
@@ -151,6 +179,13 @@ def _step(where: str, step: Mapping[str, Any]) -> Step:
     if len(kinds) != 1 or extra:
         raise InputError(where, "one of resize, crop or tensor a step", str(dict(step)))
     rest = {key: value for key, value in step.items() if key != kinds[0]}
+    if not _is_count(step[kinds[0]]):
+        raise InputError(where, f"{kinds[0]}: pixels, a whole number", repr(step[kinds[0]]))
+    for key, value in rest.items():
+        known = STEP_CHOICES.get(key, ())
+        if kinds[0] != "resize" or value not in known:
+            expected = f"{key} in {known}" if kinds[0] == "resize" else f"no {key} for {kinds[0]}"
+            raise InputError(where, expected, repr(value), closest(str(value), [*known]))
     return Step(kinds[0], step[kinds[0]], **rest)
 
 

@@ -229,3 +229,14 @@ def test_unknown_keys_are_named_with_the_one_that_was_meant(path, said):
     entry[last] = 1
     with pytest.raises(InputError, match=said):
         check_keys(config, SCHEMA)
+
+
+def test_a_file_of_categories_is_looked_at_before_any_work(tmp_path):
+    config = shipped()
+    dataset = config["run"]["datasets"][0]
+    config["datasets"][dataset]["categories"] = str(tmp_path / "labels.csv")
+    with pytest.raises(InputError, match="a CSV of image_id and category"):
+        check_configuration(config)
+    (tmp_path / "labels.csv").write_text("id,label\n1,2\n")
+    with pytest.raises(InputError, match="columns image_id and category"):
+        check_configuration(config)

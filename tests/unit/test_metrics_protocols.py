@@ -194,6 +194,15 @@ def test_a_protocol_of_ones_own(tmp_path):
         ("{measure: identification, network: alexnet, distractors: both}", "both"),
         ("{measure: pcc, samples: average_features}", "average_features"),
         ("{measure: lpips, samples: average_correlations}", "average_correlations"),
+        ("{measure: pcc, instead: [{resize: 8, filter: bicubc}]}", "did you mean 'bicubic'"),
+        ("{measure: pcc, instead: [{resize: 8, side: longer}]}", "longer"),
+        ("{measure: pcc, instead: [{crop: 8, filter: bicubic}]}", "no filter for crop"),
+        ("{measure: pcc, instead: [{resize: big}]}", "whole number"),
+        ("{measure: identification, network: alexnet, layer: features.4, ways: 1}", "2 or more"),
+        ("{measure: identification, distractors: real}", "a network for identification"),
+        ("{measure: distance, network: alexnet}", "a layer for distance"),
+        ("{measure: distance, network: alexnettt, layer: x}", "did you mean 'alexnet'"),
+        ("{measure: ssim, per_column: 'no'}", "true or false"),
         ("{measure: pcc, then: [{resize: 4, crop: 3}]}", "one of resize, crop or tensor"),
         ("{measure: pcc, then: [{resize: 4, colour: red}]}", "one of resize, crop or tensor"),
     ],
@@ -201,6 +210,13 @@ def test_a_protocol_of_ones_own(tmp_path):
 def test_mistakes_are_named(tmp_path, line, said):
     with pytest.raises(InputError, match=said):
         protocols.load_protocol(written(tmp_path, line))
+
+
+def test_a_file_without_its_keys_is_refused(tmp_path):
+    path = tmp_path / "own.yaml"
+    path.write_text("summary: s\nsource: s\nmetrics:\n  m: {measure: pcc}\n")
+    with pytest.raises(InputError, match="the key 'seen'"):
+        protocols.load_protocol(str(path))
 
 
 def test_unknown_and_repeated_names(tmp_path):
