@@ -255,21 +255,21 @@ CLIP_LAYERS = {
 }
 
 
-def clip_vision(n_layers: int = 24, width: int = 1024, heads: int = 16) -> nn.Module:
-    """CLIP's vision transformer with its projection; the defaults are ViT-L/14's."""
+def clip_vision() -> nn.Module:
+    """CLIP's vision transformer ViT-L/14 with its projection."""
     from afterimage.compat import ensure_torchvision
 
     ensure_torchvision()
     from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
 
     config = CLIPVisionConfig(
-        hidden_size=width,
-        intermediate_size=4 * width,
-        num_hidden_layers=n_layers,
-        num_attention_heads=heads,
+        hidden_size=1024,
+        intermediate_size=4096,
+        num_hidden_layers=24,
+        num_attention_heads=16,
         patch_size=14,
         image_size=224,
-        projection_dim=width * 3 // 4,
+        projection_dim=768,
     )
     return CLIPVisionModelWithProjection(config)
 

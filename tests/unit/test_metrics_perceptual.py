@@ -79,11 +79,14 @@ def test_inception_takes_pictures_scaled_to_minus_one_to_one():
 
 def test_clip_embedding_and_hidden_states():
     torch.manual_seed(0)
-    body = perceptual.clip_vision(n_layers=12, width=64, heads=4)
+    body = perceptual.clip_vision()
     network = perceptual.FeatureNetwork(body, perceptual.CLIP, perceptual.CLIP_LAYERS)
-    x = pictures(2, 224)
+    x = pictures(1, 224)
     found = network.features(x, ["embedding", "hidden6", "hidden12"])
-    embedding, hidden = second.clip_vision(body.state_dict(), x, heads=4)
+    embedding, hidden = second.clip_vision(body.state_dict(), x, heads=16)
+    assert len(hidden) == 24
+    assert hidden[0].shape[-1] == 1024
+    assert embedding.shape[-1] == 768
     assert close(found["embedding"], embedding)
     # Hidden state 0 is the embedding, so number 6 is the output of the sixth layer.
     assert close(found["hidden6"], hidden[5].flatten(1))
