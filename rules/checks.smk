@@ -5,7 +5,8 @@ checkpoint check_data:
     """Look at every raw file that is needed: there, whole, of the expected shape?
 
     Its last good answer stays when it fails: removing it would run everything after it again. It is
-    a checkpoint because Snakemake asks what else must run of the jobs after it only once it is done.
+    a checkpoint because Snakemake asks what else must run of the jobs after it only once it is done:
+    for this reason an edit of its code alone does not run it, and hide all else from a dry run.
     """
     input:
         simulated_raw(),
@@ -23,7 +24,6 @@ checkpoint check_data:
     params:
         cfg=check_settings(),
         files=all_raw_files,
-        code=code_of("check_data.py"),
     script:
         "../workflow_scripts/check_data.py"
 
@@ -69,7 +69,10 @@ rule list_jobs:
         snakefile=str(ROOT / "Snakefile"),
         targets=TABLES,
         rules=digest_of_rules,
-        code=code_of("list_jobs.py", "afterimage.methods", "afterimage.datasets"),
+        python=own_python,
+        graphs=kinds_with_graph(),
+        weights=network_weights(),
+        code=code_of("list_jobs.py", modules_of_rules),
     script:
         "../workflow_scripts/list_jobs.py"
 

@@ -9,8 +9,9 @@ import yaml
 from afterimage import datasets as dataset_readers
 from afterimage import methods
 from afterimage.configuration import check_configuration, check_keys, check_values
-from afterimage.datasets import stamps
+from afterimage.datasets import FORMATS, stamps
 from afterimage.errors import InputError
+from afterimage.metrics.protocols import known_protocols
 from afterimage.provenance import code_fingerprint
 
 ROOT = Path(workflow.basedir)
@@ -71,31 +72,34 @@ def ordered(value):
     return [ordered(item) for item in value] if isinstance(value, list) else value
 
 
-def code_of(script, *modules):
+def code_of(script, modules=lambda wildcards: []):
     """Params function: fingerprint of a script and of every module of the package it imports.
 
-    Called for the jobs that run, not while parsing: each job parses these files again.
+    `modules` gives the names of more. Called for the jobs that run, not while parsing: each job
+    parses these files again.
     """
 
     def fingerprint(wildcards):
-        return code_fingerprint(
-            ROOT / "workflow_scripts" / script, ROOT, modules=modules
-        )
+        path = ROOT / "workflow_scripts" / script
+        return code_fingerprint(path, ROOT, modules(wildcards), unused_by(wildcards))
 
     return fingerprint
 
 
-def decoder_code_of(script):
-    """The same, with the file of the job's kind of decoder, which is imported by its name."""
+def kind_of(wildcards):
+    """The file of the job's kind of decoder, which is imported by its name."""
+    return [f"afterimage.decoders.{decoder_settings(wildcards)['kind']}"]
 
-    def fingerprint(wildcards):
-        kind = decoder_settings(wildcards)["kind"]
-        modules = [f"afterimage.decoders.{kind}"]
-        return code_fingerprint(
-            ROOT / "workflow_scripts" / script, ROOT, modules=modules
-        )
 
-    return fingerprint
+def unused_by(wildcards=None):
+    """Readers of formats, and protocols, that no job of the run, or of this dataset, reads."""
+    names = [wildcards.dataset] if hasattr(wildcards, "dataset") else DATASETS
+    formats = {settings_of(name)["format"] for name in names}
+    protocols = set(known_protocols()) - set(config["scoring"]["protocols"])
+    return [
+        *(f"afterimage.datasets.{name}" for name in set(FORMATS) - formats),
+        *(f"afterimage/metrics/protocols/{name}.yaml" for name in protocols),
+    ]
 
 
 def gpus(wildcards):
@@ -139,6 +143,12 @@ def megabytes_in(path):
     """Size of a file or of a folder's files; while it is not there, Snakemake asks again later."""
     inside = [str(file) for file in Path(path).rglob("*")]
     return sum(map(os.path.getsize, inside or [path])) / 1e6
+
+
+def inside(folder, name):
+    """The bytes of a file of a folder; while that is not there, Snakemake asks again later."""
+    os.stat(folder)
+    return (Path(folder) / name).read_bytes()
 
 
 def settings_of(dataset):

@@ -26,7 +26,7 @@ rule train_decoder:
         runtime=minutes(60, per_gigabyte=120),
     params:
         cfg=training_settings,
-        code=decoder_code_of("train_decoder.py"),
+        code=code_of("train_decoder.py", kind_of),
         execution=execution,
         out="results/{dataset}/{subject}/decoders/{target}-{decoder}",
         state=training_state,
@@ -72,7 +72,7 @@ rule predict_latents:
         mem_mb=memory(2500, per_input=3),
         runtime=minutes(30, per_gigabyte=15),
     params:
-        code=decoder_code_of("predict_latents.py"),
+        code=code_of("predict_latents.py", kind_of),
         execution=execution,
         decoder=lambda wildcards, input: str(Path(input.model).parent),
         area=input_area,

@@ -13,7 +13,6 @@ rule fetch_weights:
         "results/logs/fetch_weights/{network}.log",
     benchmark:
         "results/benchmarks/fetch_weights/{network}.tsv"
-    retries: 2
     conda:
         "../envs/torch.yaml"
     resources:
@@ -151,7 +150,7 @@ rule score_images:
     resources:
         gpu=gpus,
         mem_mb=memory(6000),
-        runtime=minutes(60, per_gigabyte=30),
+        runtime=minutes_of_scores,
     params:
         cfg=image_score_settings,
         files=stamp_of("images"),
@@ -166,6 +165,7 @@ rule tabulate:
     input:
         latent_scores=latent_score_files(),
         image_scores=image_score_files(),
+        categories=category_files(),
     output:
         latent=report(
             "results/tables/latent_mse.csv",

@@ -75,6 +75,13 @@ rule write_provenance:
             *selections(),
         ],
         weights=network_weights(),
+        shards=[
+            f"results/{dataset}/{subject}/reconstructions/{method}/{shard}"
+            for dataset, subject in subjects()
+            for method in scored_methods_of(dataset, subject)
+            for shard in shards_of(dataset, method)
+        ],
+        given=[*category_files(), *own_protocols()],
         jobs="results/jobs.json",
     output:
         report(

@@ -14,17 +14,20 @@ from afterimage.provenance import jobs_of_dry_run
 from afterimage.stores import write_json
 
 
-def main(out: str, snakefile: str, config: dict, targets: list[str]) -> None:
+def main(
+    out: str, snakefile: str, config: dict, targets: list[str], python: str = sys.executable
+) -> None:
     """Write the list.
 
     Parameters
     ----------
     config : the whole config of this run
     targets : files whose ancestors are listed
+    python : the interpreter that has Snakemake, as a rule's own environment has not
     """
     settings = Path(f"{out}.config.json")
     settings.write_text(json.dumps(config))
-    command = [sys.executable, "-m", "snakemake", "--snakefile", snakefile, "--cores", "1"]
+    command = [python, "-m", "snakemake", "--snakefile", snakefile, "--cores", "1"]
     command += ["--profile", "none", "--workflow-profile", "none", "--nolock"]
     # Jobs that run beside this one have outputs that Snakemake holds for incomplete.
     command += ["--rerun-incomplete", "--dry-run", "--forceall"]
@@ -47,4 +50,5 @@ if "snakemake" in globals():
             snakemake.params.snakefile,
             snakemake.params.config,
             snakemake.params.targets,
+            snakemake.params.python,
         )

@@ -6,15 +6,17 @@ files, and the checksums of the tables and of what their rows were computed from
 file a row of a table comes from; `results/jobs.json` says which rule made it, and from what.
 """
 
+import json
 import platform
 import sys
 from pathlib import Path
 from typing import Any
 
 from afterimage.datasets import open_dataset
+from afterimage.datasets.stamps import content_stamp
 from afterimage.diffusion.files import find_model
 from afterimage.provenance.record import checksums, commit, stamp, versions
-from afterimage.stores import write_json
+from afterimage.stores import read_json, write_json
 
 ROWS = {
     "latent_mse.csv": "{dataset}/{subject}/scores/latents-{target}-{decoder}.{split}.parquet",
@@ -32,6 +34,8 @@ def main(
     weights: list[str],
     made: list[str],
     root: str,
+    given: list[str] | tuple = (),
+    shards: list[str] | tuple = (),
 ) -> None:
     """Write the record.
 
@@ -43,6 +47,8 @@ def main(
     weights : files of the networks that score
     made : the tables, and files and folders that their rows were computed from
     root : the repository
+    given : files of the user's own beside the raw ones: categories, protocols
+    shards : folders of pictures, whose sidecars say which libraries made them
     """
     record = {
         "python": sys.version.split()[0],
@@ -55,7 +61,9 @@ def main(
         "generator": describe_model(model, config["diffusion"]["revision"]) if model else None,
         "scoring_weights": checksums(weights),
         "raw": {name: raw_files(config, name) for name in config["run"]["datasets"]},
+        "given": checksums(given),
         "made": checksums(made),
+        "made_with": versions_of([*made, *shards]),
         "rows": {table: f"results/{path}" for table, path in ROWS.items()},
     }
     write_json(out, record)
@@ -77,9 +85,32 @@ def raw_files(config: dict, name: str) -> dict[str, dict]:
     settings = config["datasets"][name]
     dataset = open_dataset(settings, config["seed"])
     paths = {
-        str(check.path) for subject in settings["subjects"] for check in dataset.check(subject)
+        path
+        for subject in settings["subjects"]
+        for kind in dataset.raw_files(subject).values()
+        for path in kind
     }
-    return {path: stamp(path) for path in sorted(paths) if Path(path).exists()}
+    return {str(path): _described(path) for path in sorted(paths) if path.exists()}
+
+
+def _described(path: Path) -> dict:
+    """A large file has no checksum: what it is compared by when jobs might run again, instead."""
+    found = stamp(path)
+    if path.is_file() and "sha256" not in found:
+        found["content_stamp"] = content_stamp(path)
+    return found
+
+
+def versions_of(made: list[str]) -> list[dict[str, Any]]:
+    """The libraries that decoders and pictures were made with: an upgrade makes nothing again."""
+    groups: dict[str, dict[str, Any]] = {}
+    for path in map(Path, made):
+        file = path / "sidecar.json" if path.is_dir() else path
+        if file.name in ("model.json", "sidecar.json") and file.is_file():
+            found = read_json(file).get("versions")
+            key = json.dumps(found, sort_keys=True)
+            groups.setdefault(key, {"versions": found, "files": []})["files"].append(str(file))
+    return list(groups.values())
 
 
 if "snakemake" in globals():
@@ -94,4 +125,6 @@ if "snakemake" in globals():
             snakemake.input.weights,
             [*snakemake.input.tables, *snakemake.input.made],
             snakemake.params.root,
+            list(snakemake.input.given),
+            list(snakemake.input.shards),
         )

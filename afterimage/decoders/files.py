@@ -10,6 +10,7 @@ from afterimage import stores
 from afterimage.decoders import load_kind
 from afterimage.decoders.interface import Decoder, Graph, Shapes
 from afterimage.errors import InputError
+from afterimage.libraries import library_versions
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -52,6 +53,7 @@ def save(
         "n_parameters": decoder.n_parameters(),
         **decoder.notes(),
         **facts,
+        "versions": library_versions(),
     }
     stores.write_json(folder / "model.json", described)
 

@@ -22,6 +22,7 @@ from afterimage.diffusion.noise import noise_source
 from afterimage.diffusion.requests import Requests
 from afterimage.diffusion.resumable import State
 from afterimage.diffusion.sampling import Schedule, denoise
+from afterimage.libraries import library_versions
 from afterimage.stores import read_json, whole, write_json
 
 if TYPE_CHECKING:
@@ -249,6 +250,7 @@ def gather(painter: Painter, state: State, out: Path, sidecar: dict[str, Any]) -
                 "batch_size": state.settings["batch_size"],
                 "largest_batch_that_fitted": painter.sampling.size,
                 **sidecar,
+                "versions": library_versions(),
             },
         )
     state.close()

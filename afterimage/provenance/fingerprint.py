@@ -29,7 +29,12 @@ class _Module(NamedTuple):
 _modules: dict[tuple[str, int, int], _Module] = {}
 
 
-def code_fingerprint(script: Path | str, root: Path | str, modules: Sequence[str] = ()) -> str:
+def code_fingerprint(
+    script: Path | str,
+    root: Path | str,
+    modules: Sequence[str] = (),
+    without: Sequence[str] = (),
+) -> str:
     """Digest of a script and of everything in the repository that it imports.
 
     Parameters
@@ -37,6 +42,8 @@ def code_fingerprint(script: Path | str, root: Path | str, modules: Sequence[str
     script : Python file
     root : the repository, whose packages count; installed libraries do not
     modules : dotted names of modules that the script looks up at run time
+    without : dotted names of modules, and paths of data files below the root, that a job of it does
+        not use though an import or a string names them
 
     Returns
     -------
@@ -48,12 +55,14 @@ def code_fingerprint(script: Path | str, root: Path | str, modules: Sequence[str
     resolved: set[str] = set()
     todo = [os.path.abspath(script)]
     data: set[str] = set()
+    unused = {os.path.join(top, name) for name in without}
+    unused |= {os.path.join(top, *name.split(".")) + ".py" for name in without}
 
     def follow(names: Iterable[str]) -> None:
         for name in names:
             if name not in resolved and name.partition(".")[0] in ours:
                 resolved.add(name)
-                todo.extend(_files_of(name, top))
+                todo.extend(path for path in _files_of(name, top) if path not in unused)
 
     follow(modules)
     while todo:
@@ -63,7 +72,7 @@ def code_fingerprint(script: Path | str, root: Path | str, modules: Sequence[str
             seen[path] = module.digest
             data.update(module.data)
             follow(module.imports)
-    for path in data:
+    for path in data - unused:
         seen[path] = hashlib.sha256(Path(path).read_bytes()).hexdigest()
     text = "\n".join(sorted(f"{os.path.relpath(path, top)} {seen[path]}" for path in seen))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
@@ -108,6 +117,9 @@ def _describe(node: ast.AST, words: list[str], imports: list[str], package: list
     words.append(kind.__name__)
     for name in node._fields:
         value = getattr(node, name, None)
+        # Of Python 3.12 on, and written even where there are none.
+        if name == "type_params" and not value:
+            continue
         if value.__class__ is list:
             words.append("[")
             _describe_all(value, words, imports, package)

@@ -13,8 +13,10 @@ LARGE = 64 << 20
 
 
 def versions() -> dict[str, str]:
-    """Every installed distribution and its version."""
-    found = {dist.metadata["Name"]: dist.version for dist in metadata.distributions()}
+    """Every installed distribution and its version; of two copies, the one that Python imports."""
+    found: dict[str, str] = {}
+    for dist in metadata.distributions():
+        found.setdefault(dist.metadata["Name"], dist.version)
     return dict(sorted(found.items(), key=lambda item: item[0].lower()))
 
 

@@ -1,5 +1,7 @@
 """What is looked at before and beside the work."""
 
+import re
+import sys
 import tokenize
 from hashlib import sha256
 
@@ -66,10 +68,37 @@ def what_is_computed():
     return ordered({name: config[name] for name in config if name != "execution"})
 
 
+def own_python(wildcards, threads):
+    """The Python that runs Snakemake: an environment of a rule has none. Not compared either."""
+    return sys.executable
+
+
+def kinds_with_graph():
+    """The kinds of decoder in use that take the graph of regions: their files say so."""
+    kinds = {
+        config["decoders"][target][name]["kind"] for target, name in TARGET_DECODERS
+    }
+    return [kind for kind in sorted(kinds) if decoders.needs_graph(kind)]
+
+
+def files_of_rules():
+    return [ROOT / "Snakefile", *sorted((ROOT / "rules").rglob("*.smk"))]
+
+
+def modules_of_rules(wildcards):
+    """What the files of rules import of the package: it decides what the jobs are, too."""
+    pattern = re.compile(r"^from (afterimage[\w.]*) import (.+)$", re.MULTILINE)
+    return sorted(
+        f"{package}.{name.split()[0]}"
+        for path in files_of_rules()
+        for package, names in pattern.findall(path.read_text())
+        for name in names.split(",")
+    )
+
+
 def digest_of_rules(wildcards):
     """Of the rules' own text, comments aside: what the jobs are is decided there."""
-    files = [ROOT / "Snakefile", *sorted((ROOT / "rules").rglob("*.smk"))]
-    words = [word for path in files for word in words_of(path)]
+    words = [word for path in files_of_rules() for word in words_of(path)]
     return sha256("\0".join(words).encode()).hexdigest()[:16]
 
 

@@ -1,5 +1,7 @@
 """What scores and tables may see of the config, and the files they read."""
 
+from hashlib import sha256
+
 from afterimage.metrics.protocols import load_protocols
 from afterimage.splits import name_of_scheme
 
@@ -9,15 +11,41 @@ def image_score_settings(wildcards):
         {
             "dataset": dataset_slice(wildcards.dataset, *STIMULI),
             "protocols": config["scoring"]["protocols"],
+            "own_protocols": {
+                path: sha256(Path(path).read_bytes()).hexdigest()
+                for path in own_protocols()
+            },
             "seed": config["seed"],
         }
     )
+
+
+def own_protocols():
+    """Files of protocols that do not come with the package."""
+    return [path for path in config["scoring"]["protocols"] if path.endswith(".yaml")]
+
+
+def category_files():
+    return [
+        source["path"]
+        for name in DATASETS
+        for source in categories_of(name)
+        if source["source"] == "file"
+    ]
 
 
 def shards_for(wildcards):
     folder = f"results/{wildcards.dataset}/{wildcards.subject}/reconstructions/{wildcards.method}"
     shards = shards_of(wildcards.dataset, wildcards.method)
     return [f"{folder}/{shard}" for shard in shards]
+
+
+def minutes_of_scores(wildcards, input, attempt):
+    """Resources function: an hour, and a minute for 75 pictures; manifests have a line for each."""
+    pictures = sum(
+        inside(shard, "manifest.csv").count(b"\n") for shard in input.reconstructions
+    )
+    return round((60 + pictures / 75) * 2 ** (attempt - 1))
 
 
 def latent_score_files(of=TRAINED_DECODERS):

@@ -83,7 +83,9 @@ def generator():
 def code_of_rules(wildcards):
     """Rule -> fingerprint of its code; of decoders' rules, kind of decoder -> fingerprint."""
     found = {
-        each.name: code_fingerprint(ROOT / "rules" / each.script, ROOT)
+        each.name: code_fingerprint(
+            ROOT / "rules" / each.script, ROOT, without=unused_by()
+        )
         for each in workflow.rules
         if each.script
     }
@@ -93,7 +95,9 @@ def code_of_rules(wildcards):
     for name in ("train_decoder", "predict_latents"):
         script = ROOT / "workflow_scripts" / f"{name}.py"
         found[name] = {
-            kind: code_fingerprint(script, ROOT, [f"afterimage.decoders.{kind}"])
+            kind: code_fingerprint(
+                script, ROOT, [f"afterimage.decoders.{kind}"], unused_by()
+            )
             for kind in sorted(kinds)
         }
     return found

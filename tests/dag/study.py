@@ -15,6 +15,7 @@ from tests.dag.test_config import merge
 from workflow_scripts.simulate_nsd import main as simulate_nsd
 
 ROOT = Path(__file__).parents[2]
+PROTOCOL = "report"
 NEEDED = "afterimage config envs profiles report rules schemas workflow_scripts".split()
 
 
@@ -59,6 +60,12 @@ def make_study(folder: Path, snakemake: str) -> Study:
     entry |= {"root": "data", "n_sessions": design["sessions"]}
     small = {name: config[name] for name in config if name != "datasets"}
     run = {**config["run"], "datasets": ["scanned"]}
+    own = (ROOT / "afterimage/metrics/protocols/takagi.yaml").read_text()
+    (folder / "mine.yaml").write_text(own)
+    small["scoring"] = {**small["scoring"], "protocols": [PROTOCOL, "mine.yaml"]}
+    rows = [f"{image},{image % 3}\n" for image in range(73_000)]
+    (folder / "categories.csv").write_text("image_id,category\n" + "".join(rows))
+    entry["categories"] = "categories.csv"
     return Study(folder, snakemake, {**small, "run": run, "datasets": {"scanned": entry}})
 
 
@@ -86,7 +93,7 @@ def text(name: str, old: str, new: str) -> Edit:
     """A piece of a file's text."""
 
     def edit(study: Study, stack: ExitStack) -> list[str]:
-        stack.enter_context(_kept(study.folder / name))
+        stack.enter_context(kept(study.folder / name))
         before = (study.folder / name).read_text()
         assert before.count(old) == 1, f"{old!r} stands {before.count(old)} times in {name}"
         (study.folder / name).write_text(before.replace(old, new))
@@ -99,7 +106,7 @@ def added(name: str, line: str) -> Edit:
     """A line more at the end of a file."""
 
     def edit(study: Study, stack: ExitStack) -> list[str]:
-        stack.enter_context(_kept(study.folder / name))
+        stack.enter_context(kept(study.folder / name))
         with open(study.folder / name, "a") as stream:
             stream.write(f"\n{line}\n")
         return []
@@ -111,11 +118,29 @@ def touch(name: str) -> Edit:
     """A file's time of modification."""
 
     def edit(study: Study, stack: ExitStack) -> list[str]:
-        stack.enter_context(_kept(study.folder / name))
+        stack.enter_context(kept(study.folder / name))
         (study.folder / name).touch()
         return []
 
     return edit
+
+
+def exchanged(name: str, change: Callable[[Path], None]) -> Edit:
+    """The content of a raw file, which check_data has looked at by the time of asking."""
+
+    def edit(study: Study, stack: ExitStack) -> list[str]:
+        stack.callback(_look, study)
+        stack.enter_context(kept(study.folder / name))
+        change(study.folder / name)
+        _look(study)
+        return []
+
+    return edit
+
+
+def _look(study: Study) -> None:
+    done = study.run("results/data_check.txt")
+    assert done.returncode == 0, done.stderr[-3000:]
 
 
 def arguments(*given: str) -> Edit:
@@ -124,7 +149,7 @@ def arguments(*given: str) -> Edit:
 
 
 @contextmanager
-def _kept(path: Path):
+def kept(path: Path):
     """Put a file back as it was, its time of modification too."""
     content, times = path.read_bytes(), path.stat()
     try:

@@ -4,14 +4,36 @@ import re
 from contextlib import ExitStack
 from pathlib import Path
 
+import h5py
 import pytest
 
-from tests.dag.study import Study, added, arguments, make_study, setting, text, touch
+from tests.dag.study import (
+    Study,
+    added,
+    arguments,
+    exchanged,
+    kept,
+    make_study,
+    setting,
+    text,
+    touch,
+)
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docs/reruns.md").read_text()
 GCN = "decoders.image.gcn"
 MINE = "datasets.scanned"
+
+
+def invert_pictures(path: Path) -> None:
+    with h5py.File(path, "r+") as file:
+        (name,) = file
+        file[name][0] = 255 - file[name][0]
+
+
+def end_captions(path: Path) -> None:
+    path.write_text(path.read_text().replace('"caption": "', '"caption": "Look: '))
+
 
 EDITS = {
     "a decoder's learning rate": setting(f"{GCN}.learning_rate", 0.002),
@@ -26,7 +48,7 @@ EDITS = {
     "a decoder more": setting("run.decoders.text", ["linear", "cnn"]),
     "a training seed more": setting("run.training_seeds", 2),
     "a method more": setting("run.methods", ["linear", "best", "oracle"]),
-    "a protocol more": setting("scoring.protocols", ["report", "brain-diffuser", "takagi"]),
+    "a protocol more": setting("scoring.protocols", ["report", "mine.yaml", "brain-diffuser"]),
     "the diffusion batch size": setting("execution.batch_size", 3),
     "device, precision, workers": setting(
         "execution", {"device": "cpu", "precision": "float32", "workers": 1}
@@ -59,6 +81,26 @@ EDITS = {
         "afterimage/metrics/pixel.py", "def edited(): return 1"
     ),
     "the code of one kind of decoder (`gcn.py`)": added("afterimage/decoders/gcn.py", "EDITED = 1"),
+    "whether a kind of decoder needs the graph": text(
+        "afterimage/decoders/gcn.py", "needs_graph = True", "needs_graph = False"
+    ),
+    "a protocol of your own, edited": text(
+        "mine.yaml", "  clip_hidden12: {<<: *clip, layer: hidden12}\n", ""
+    ),
+    "the file of categories": text("categories.csv", "\n5,2\n", "\n5,0\n"),
+    "a picture, exchanged, once `check_data` has looked": exchanged(
+        "data/nsddata_stimuli/stimuli/nsd/nsd_stimuli.hdf5", invert_pictures
+    ),
+    "a caption, exchanged, once `check_data` has looked": exchanged(
+        "data/nsddata_stimuli/stimuli/nsd/annotations/captions_train2017.json", end_captions
+    ),
+    "the code that reads another format (`things_betas.py`)": added(
+        "afterimage/datasets/things_betas.py", "EDITED = 1"
+    ),
+    "a protocol that is not used (`mindeye.yaml`)": added(
+        "afterimage/metrics/protocols/mindeye.yaml", "# A comment."
+    ),
+    "what every script imports (`jobs.py`)": added("afterimage/jobs.py", "EDITED = 1"),
     "the page's style sheet": added("afterimage/report/static/page.css", "p { color: #333; }"),
 }
 
@@ -89,14 +131,18 @@ def rules_in(line: str) -> set:
     return set(re.findall(r"`(\w+)(?:\((\w+)=([\w/]+)\))?`", line))
 
 
-def ran(jobs: list[dict], like: set) -> set:
-    """The rules of jobs, with a wildcard where `like` names one for the rule."""
-    wildcard = {rule: name for rule, name, _ in like}
-    return {
-        (job["rule"], name, job["wildcards"].get(name, "") if name else "")
+def meant(jobs: list[dict], rules: set) -> list[dict]:
+    """Those of the jobs that rules stand for: all of a rule's, or with a wildcard its own."""
+    return [
+        job
         for job in jobs
-        for name in [wildcard.get(job["rule"], "")]
-    }
+        for rule, name, value in rules
+        if job["rule"] == rule and (not name or job["wildcards"].get(name) == value)
+    ]
+
+
+def outputs(jobs: list[dict]) -> set[tuple]:
+    return {(job["rule"], *job["outputs"]) for job in jobs}
 
 
 def test_every_documented_change_is_tried():
@@ -109,24 +155,48 @@ def test_what_runs_again_is_what_is_documented(finished, change):
     with ExitStack() as stack:
         given = EDITS[change](finished, stack)
         jobs = finished.jobs_to_run(*given)
-    assert ran(jobs, expected) == expected
+        every_job = finished.jobs_to_run("--forceall", *given) if expected else []
+    assert {rule for rule, _, _ in expected} == {job["rule"] for job in jobs}
+    assert outputs(jobs) == outputs(meant(every_job, expected))
+
+
+def test_a_job_with_more_input_is_given_more_time(finished):
+    """A gigabyte and a half more, of nothing; beside it the study's own megabytes do not count."""
+    assert most_minutes(finished, "train_decoder") == 60
+    more = finished.folder / "results/scanned/subj01/responses/lower/train.zarr/more"
+    with open(more, "wb") as stream:
+        stream.truncate(1_500_000_000)
+    given = most_minutes(finished, "train_decoder")
+    more.unlink()
+    assert given == pytest.approx(60 + 120 * 1.5, abs=1)
 
 
 @pytest.mark.parametrize(
-    ("rule", "store", "minutes"),
+    ("rule", "file", "old", "new", "minutes"),
     [
-        ("train_decoder", "responses/lower/train.zarr", 60 + 120 * 1.5),
-        ("reconstruct_images", "methods/best/z.zarr", 60 + 2 * 1500),
+        (
+            "reconstruct_images",
+            "methods/best/z.zarr/z/zarr.json",
+            r'"shape": *\[\s*\d+',
+            '"shape": [20000',
+            60 + 20_000 / 20,
+        ),
+        (
+            "score_images",
+            "reconstructions/best/shard1of1/manifest.csv",
+            r"\Z",
+            "\n" * 15_000,
+            60 + 15_000 / 75,
+        ),
     ],
 )
-def test_a_job_with_more_input_is_given_more_time(finished, rule, store, minutes):
-    """A gigabyte and a half more, of nothing; beside it the study's own megabytes do not count."""
+def test_a_job_with_more_pictures_is_given_more_time(finished, rule, file, old, new, minutes):
+    """Counted in files that hold no picture."""
     assert most_minutes(finished, rule) == 60
-    more = finished.folder / "results/scanned/subj01" / store / "more"
-    with open(more, "wb") as stream:
-        stream.truncate(1_500_000_000)
-    given = most_minutes(finished, rule)
-    more.unlink()
+    path = finished.folder / "results/scanned/subj01" / file
+    with kept(path):
+        path.write_text(re.sub(old, new, path.read_text(), count=1))
+        given = most_minutes(finished, rule)
     assert given == pytest.approx(minutes, abs=1)
 
 

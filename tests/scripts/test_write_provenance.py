@@ -10,9 +10,9 @@ import yaml
 
 from afterimage.provenance import record
 from afterimage.report.methods import versions as page_versions
-from afterimage.stores import read_json
+from afterimage.stores import read_json, write_json
 from tests.raw_files import nsd_settings, write_nsd
-from workflow_scripts.write_provenance import main
+from workflow_scripts.write_provenance import main, raw_files, versions_of
 
 ROOT = Path(__file__).parents[2]
 MODEL = ROOT / "resources/demo_diffusion"
@@ -22,7 +22,7 @@ def digest(path: Path) -> str:
     return hashlib.new("sha256", path.read_bytes()).hexdigest()
 
 
-def test_a_record_names_everything_that_tables_were_made_from(tmp_path):
+def test_a_record_names_everything_that_tables_were_made_from(tmp_path, monkeypatch):
     write_nsd(tmp_path / "raw")
     config = yaml.safe_load((ROOT / "config.yaml").read_text())
     config["run"]["datasets"] = ["mine"]
@@ -51,6 +51,10 @@ def test_a_record_names_everything_that_tables_were_made_from(tmp_path):
     betas = [path for path in raw if path.endswith("betas_session01.hdf5")]
     assert raw[betas[0]]["sha256"] == digest(Path(betas[0]))
     assert all(Path(path).exists() for path in raw)
+    monkeypatch.setattr(record, "LARGE", 1)
+    large = raw_files(config, "mine")[betas[0]]
+    assert "sha256" not in large
+    assert len(large["content_stamp"]) == 16
 
 
 def test_large_raw_files_are_told_by_size_and_time(tmp_path, monkeypatch):
@@ -67,6 +71,29 @@ def test_large_raw_files_are_told_by_size_and_time(tmp_path, monkeypatch):
     monkeypatch.setattr(record, "LARGE", 10)
     assert record.stamp(path) == {name: small[name] for name in ("bytes", "modified")}
     assert record.stamp(tmp_path) == {"bytes": 11, "modified": small["modified"], "files": 1}
+
+
+def test_what_decoders_and_pictures_were_made_with_is_collected(tmp_path):
+    old, new = {"numpy": "1"}, {"numpy": "2"}
+    found = {"model.json": old, "a/sidecar.json": new, "b/sidecar.json": new}
+    for name, versions in found.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        write_json(tmp_path / name, {"versions": versions})
+    (tmp_path / "c").mkdir()
+    made = [str(tmp_path / name) for name in ("model.json", "a", "b", "c")]
+    assert versions_of(made) == [
+        {"versions": old, "files": [str(tmp_path / "model.json")]},
+        {"versions": new, "files": [str(tmp_path / f"{name}/sidecar.json") for name in "ab"]},
+    ]
+
+
+def test_the_version_of_two_copies_is_that_of_the_first_on_the_path(tmp_path, monkeypatch):
+    for number in ("2", "1"):
+        folder = tmp_path / number / f"twice-{number}.dist-info"
+        folder.mkdir(parents=True)
+        (folder / "METADATA").write_text(f"Metadata-Version: 2.1\nName: twice\nVersion: {number}\n")
+        monkeypatch.syspath_prepend(tmp_path / number)
+    assert record.versions()["twice"] == "1"
 
 
 def test_a_commit_is_told_with_whether_files_differ_from_it(tmp_path):

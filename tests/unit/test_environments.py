@@ -23,12 +23,14 @@ NAMES = {
     "yaml": "pyyaml",
 }
 COMES_WITH = {"botocore": "boto3", "huggingface_hub": "diffusers"}
+# What chooses a device is called where a model runs.
+IF_PRESENT = {("jobs.py", "torch")}
 NOT_REACHED = {
-    # Torch is imported where a model runs, which no rule of this environment does.
-    "analysis": {"torch"},
     # Networks' features are not asked for.
     "score_novelty": {"torchvision", "transformers"},
 }
+# Read by pandas; of lpips a file is read.
+NOT_IMPORTED = {"lpips", "pip", "pyarrow", "python", "pytables", "tables"}
 CONDA_NAMES = {"matplotlib-base": "matplotlib", "pytables": "tables"}
 
 
@@ -55,11 +57,11 @@ def rules() -> dict[str, tuple[Path, Path]]:
     return found
 
 
-def imported(script: Path) -> set[str]:
-    """Packages that a script and the modules it reaches import, within functions too."""
+def imported(*scripts: Path) -> set[str]:
+    """Packages that scripts and the modules they reach import or run, within functions too."""
     found: set[str] = set()
     seen: set[Path] = set()
-    todo = [script]
+    todo = list(scripts)
     while todo:
         path = todo.pop()
         if path in seen:
@@ -69,12 +71,25 @@ def imported(script: Path) -> set[str]:
             for name in names_in(node):
                 own = [file for file in files_of(name) if file.exists()]
                 todo += own
-                if not own and name.partition(".")[0] != "afterimage":
-                    found.add(name.partition(".")[0])
+                package = name.partition(".")[0]
+                if not own and package != "afterimage" and (path.name, package) not in IF_PRESENT:
+                    found.add(package)
     return found - sys.stdlib_module_names
 
 
+def started(rule: str) -> list[Path]:
+    """A rule's script, and the kinds of decoder that it imports by their names."""
+    script = rules()[rule][0]
+    kinds = sorted((ROOT / "afterimage/decoders").glob("*.py"))
+    return [script, *(kinds if rule in ("train_decoder", "predict_latents") else [])]
+
+
 def names_in(node: ast.AST) -> list[str]:
+    if isinstance(node, ast.List) and len(node.elts) > 2:
+        # A command: [sys.executable, "-m", "module", ...]
+        python, option, module = node.elts[:3]
+        if ast.unparse(python) == "sys.executable" and ast.unparse(option) == "'-m'":
+            return [ast.literal_eval(module)]
     if isinstance(node, ast.Import):
         return [alias.name for alias in node.names]
     if isinstance(node, ast.ImportFrom):
@@ -104,8 +119,18 @@ def test_every_rule_names_an_environment_and_every_environment_is_used():
 
 @pytest.mark.parametrize("rule", rules())
 def test_an_environment_holds_what_its_rules_import(rule):
-    script, environment = rules()[rule]
-    needed = {NAMES.get(name, name) for name in imported(script) - COMES_WITH.keys()}
-    needed |= {COMES_WITH[name] for name in imported(script) & COMES_WITH.keys()}
-    reached = needed - NOT_REACHED.get(environment.stem, set()) - NOT_REACHED.get(rule, set())
+    environment = rules()[rule][1]
+    found = imported(*started(rule))
+    needed = {NAMES.get(name, name) for name in found - COMES_WITH.keys()}
+    needed |= {COMES_WITH[name] for name in found & COMES_WITH.keys()}
+    reached = needed - NOT_REACHED.get(rule, set())
     assert reached - set(packages_of(environment)) == set()
+
+
+def test_an_environment_holds_nothing_else():
+    used: dict[Path, set[str]] = {environment: set() for environment in ENVIRONMENTS}
+    for rule, (_, environment) in rules().items():
+        used[environment] |= {NAMES.get(name, name) for name in imported(*started(rule))}
+    for environment, names in used.items():
+        surplus = set(packages_of(environment)) - names - {COMES_WITH.get(n) for n in names}
+        assert surplus - NOT_IMPORTED == set(), environment.name

@@ -1,5 +1,6 @@
 """Fingerprints change with what a script runs and with nothing else."""
 
+import ast
 import os
 import time
 from pathlib import Path
@@ -130,6 +131,32 @@ def test_data_files_count_where_a_module_names_them(repository):
         write(repository, name, "2")
         digests.append(digest(repository))
     assert len(set(digests)) == 3
+
+
+def test_what_a_job_does_not_use_can_be_left_out(repository):
+    write(repository, "house/b.py", FILES["house/b.py"] + "NAMES = 'sorts/'\n")
+    write(repository, "house/sorts/one.yaml", "a: 1")
+    without = ["house.rooms.c", "house/sorts/one.yaml"]
+    before = digest(repository, without=without)
+    assert before != digest(repository)
+    write(repository, "house/rooms/c.py", "C = 5\n")
+    write(repository, "house/sorts/one.yaml", "a: 2")
+    assert digest(repository, without=without) == before
+
+
+def test_type_parameters_count_where_there_are_some(repository, monkeypatch):
+    """Python 3.12 has the field, and 3.11 has not."""
+    from afterimage.provenance import fingerprint
+
+    fields = tuple(name for name in ast.FunctionDef._fields if name != "type_params")
+    digests = []
+    for more, value in ([], None), (["type_params"], []), (["type_params"], [ast.Name("T")]):
+        fingerprint._modules.clear()
+        monkeypatch.setattr(ast.FunctionDef, "_fields", (*fields, *more))
+        monkeypatch.setattr(ast.FunctionDef, "type_params", value, raising=False)
+        digests.append(digest(repository))
+    fingerprint._modules.clear()
+    assert digests[0] == digests[1] != digests[2]
 
 
 def test_a_pattern_names_data_files(repository):
