@@ -22,7 +22,7 @@ NAMES = {
     "torch_geometric": "torch-geometric",
     "yaml": "pyyaml",
 }
-COMES_WITH = {"botocore": "boto3", "huggingface_hub": "diffusers"}
+COMES_WITH = {"botocore": "boto3", "urllib3": "boto3", "huggingface_hub": "diffusers"}
 # What chooses a device is called where a model runs.
 IF_PRESENT = {("jobs.py", "torch")}
 NOT_REACHED = {
