@@ -1,10 +1,11 @@
 """What the decoders learn: Stable Diffusion's latents of pictures and of captions."""
 
 
-rule check_generator:
+checkpoint check_generator:
     """Look at the generator before the work, and fetch a hub's model where there is a network.
 
-    As with the raw files, its last good answer stays when it fails.
+    As with the raw files, its last good answer stays when it fails, and it is a checkpoint: else what
+    is made with another generator would not be made in the run in which this one is looked at.
     """
     input:
         # Bad raw files are found before anything is downloaded.
@@ -25,7 +26,6 @@ rule check_generator:
         runtime=minutes(120),
     params:
         cfg=generator_settings(),
-        code=code_of("check_generator.py"),
     script:
         "../workflow_scripts/check_generator.py"
 

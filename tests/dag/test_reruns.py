@@ -14,6 +14,7 @@ from tests.dag.study import (
     exchanged,
     kept,
     make_study,
+    once_looked,
     setting,
     text,
     touch,
@@ -23,6 +24,8 @@ ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docs/reruns.md").read_text()
 GCN = "decoders.image.gcn"
 MINE = "datasets.scanned"
+GENERATOR = "results/generator.json"
+RAW_FILES = "results/data_check.txt"
 
 
 def invert_pictures(path: Path) -> None:
@@ -39,7 +42,9 @@ EDITS = {
     "a decoder's learning rate": setting(f"{GCN}.learning_rate", 0.002),
     "two of a decoder's values, swapped": setting(GCN, {"width": 32, "hidden": 16}),
     "a decoder's training batch size": setting(f"{GCN}.batch_size", 16),
-    "the strength of the denoising": setting("reconstruction.strength", 0.5),
+    "the strength of the denoising, once `check_generator` has looked": once_looked(
+        setting("reconstruction.strength", 0.5), GENERATOR
+    ),
     "the number of samples per image": setting("reconstruction.n_samples", 2),
     "the number of shards": setting(f"{MINE}.shards", 2),
     "the graph's threshold": setting(f"{MINE}.graph.threshold", 0.4),
@@ -48,7 +53,9 @@ EDITS = {
     "a decoder more": setting("run.decoders.text", ["linear", "cnn"]),
     "a training seed more": setting("run.training_seeds", 2),
     "a method more": setting("run.methods", ["linear", "best", "oracle"]),
-    "a protocol more": setting("scoring.protocols", ["report", "mine.yaml", "brain-diffuser"]),
+    "a protocol more": setting(
+        "scoring.protocols", ["report", "brain-diffuser", "mine.yaml", "takagi"]
+    ),
     "the diffusion batch size": setting("execution.batch_size", 3),
     "device, precision, workers": setting(
         "execution", {"device": "cpu", "precision": "float32", "workers": 1}
@@ -69,11 +76,11 @@ EDITS = {
         "config.yaml", "  n_samples: 2\n  steps: 50\n", "  steps: 50\n  n_samples: 2\n"
     ),
     "a raw file, touched": touch("data/nsddata/experiments/nsd/nsd_expdesign.mat"),
-    "the generator's UNet, touched or replaced": touch(
-        "resources/demo_diffusion/unet/diffusion_pytorch_model.safetensors"
+    "the generator's UNet, touched or replaced, once `check_generator` has looked": once_looked(
+        touch("resources/demo_diffusion/unet/diffusion_pytorch_model.safetensors"), GENERATOR
     ),
-    "the generator's noise schedule": added(
-        "resources/demo_diffusion/scheduler/scheduler_config.json", ""
+    "the generator's noise schedule, once `check_generator` has looked": once_looked(
+        added("resources/demo_diffusion/scheduler/scheduler_config.json", ""), GENERATOR
     ),
     "a script": added("workflow_scripts/select_decoder.py", "EDITED = 1"),
     "a function that a script imports (`graphs.py`)": added("afterimage/graphs.py", "EDITED = 1"),
@@ -88,11 +95,14 @@ EDITS = {
         "mine.yaml", "  clip_hidden12: {<<: *clip, layer: hidden12}\n", ""
     ),
     "the file of categories": text("categories.csv", "\n5,2\n", "\n5,0\n"),
-    "a picture, exchanged, once `check_data` has looked": exchanged(
-        "data/nsddata_stimuli/stimuli/nsd/nsd_stimuli.hdf5", invert_pictures
+    "a picture, exchanged, once `check_data` has looked": once_looked(
+        exchanged("data/nsddata_stimuli/stimuli/nsd/nsd_stimuli.hdf5", invert_pictures), RAW_FILES
     ),
-    "a caption, exchanged, once `check_data` has looked": exchanged(
-        "data/nsddata_stimuli/stimuli/nsd/annotations/captions_train2017.json", end_captions
+    "a caption, exchanged, once `check_data` has looked": once_looked(
+        exchanged(
+            "data/nsddata_stimuli/stimuli/nsd/annotations/captions_train2017.json", end_captions
+        ),
+        RAW_FILES,
     ),
     "the code that reads another format (`things_betas.py`)": added(
         "afterimage/datasets/things_betas.py", "EDITED = 1"
@@ -218,3 +228,13 @@ def test_what_is_said_is_what_runs(finished):
         begun = set(re.findall(r"^(?:local)?rule (\w+):$", done.stderr, re.MULTILINE))
         assert begun - {"all"} == said
         assert finished.jobs_to_run() == []
+
+
+def test_what_comes_after_a_check_is_made_in_the_same_run(finished):
+    """A dry run hides it while the check is to run. It leaves other results behind, too."""
+    with ExitStack() as stack:
+        setting("reconstruction.strength", 0.4)(finished, stack)
+        done = finished.run("results/scanned/subj01/reconstructions/best/shard1of1")
+        assert done.returncode == 0, done.stderr[-5000:]
+    begun = re.findall(r"^(?:local)?(?:rule|checkpoint) (\w+):$", done.stderr, re.MULTILINE)
+    assert {"check_generator", "reconstruct_images"} <= set(begun)
