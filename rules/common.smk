@@ -92,13 +92,15 @@ def kind_of(wildcards):
 
 
 def unused_by(wildcards=None):
-    """Readers of formats, and protocols, that no job of the run, or of this dataset, reads."""
+    """Readers of formats that no job of the run, or of this dataset, uses.
+
+    And protocols: what they say counts for score_images alone, which has it among its params.
+    """
     names = [wildcards.dataset] if hasattr(wildcards, "dataset") else DATASETS
     formats = {settings_of(name)["format"] for name in names}
-    protocols = set(known_protocols()) - set(config["scoring"]["protocols"])
     return [
         *(f"afterimage.datasets.{name}" for name in set(FORMATS) - formats),
-        *(f"afterimage/metrics/protocols/{name}.yaml" for name in protocols),
+        *(f"afterimage/metrics/protocols/{name}.yaml" for name in known_protocols()),
     ]
 
 

@@ -98,6 +98,11 @@ def known_protocols() -> list[str]:
     return sorted(path.stem for path in FOLDER.glob("*.yaml"))
 
 
+def protocol_file(name: str) -> Path:
+    """Where a protocol is: beside this module, or a path of one's own that ends in .yaml."""
+    return Path(name) if name.endswith(".yaml") else FOLDER / f"{name}.yaml"
+
+
 def load_protocol(name: str) -> Protocol:
     """Read a protocol by name, or from a path that ends in .yaml.
 
@@ -108,7 +113,7 @@ def load_protocol(name: str) -> Protocol:
     """
     import yaml
 
-    path = Path(name) if name.endswith(".yaml") else FOLDER / f"{name}.yaml"
+    path = protocol_file(name)
     if not path.is_file():
         raise InputError("protocol", "a known name", repr(name), closest(name, known_protocols()))
     content = yaml.safe_load(path.read_text())

@@ -2,7 +2,7 @@
 
 from hashlib import sha256
 
-from afterimage.metrics.protocols import load_protocols
+from afterimage.metrics.protocols import load_protocols, protocol_file
 from afterimage.splits import name_of_scheme
 
 
@@ -11,10 +11,10 @@ def image_score_settings(wildcards):
         {
             "dataset": dataset_slice(wildcards.dataset, *STIMULI),
             "protocols": config["scoring"]["protocols"],
-            "own_protocols": {
-                path: sha256(Path(path).read_bytes()).hexdigest()
-                for path in own_protocols()
-            },
+            "protocol_files": [
+                sha256(protocol_file(name).read_bytes()).hexdigest()
+                for name in config["scoring"]["protocols"]
+            ],
             "seed": config["seed"],
         }
     )
