@@ -26,6 +26,8 @@ COMES_WITH = {"botocore": "boto3", "urllib3": "boto3", "huggingface_hub": "diffu
 # What chooses a device is called where a model runs.
 IF_PRESENT = {("jobs.py", "torch")}
 NOT_REACHED = {
+    # Of the networks' weights it uses the names alone, by way of the protocols.
+    "render_report": {"pip", "torch"},
     # Networks' features are not asked for.
     "score_novelty": {"torchvision", "transformers"},
 }
