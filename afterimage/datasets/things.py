@@ -14,7 +14,6 @@ from afterimage.datasets.things_betas import read_responses
 from afterimage.datasets.things_tables import (
     CEILING,
     COORDINATES,
-    concept_of,
     concept_text,
     locate,
     read_concepts,
@@ -24,6 +23,7 @@ from afterimage.datasets.things_tables import (
     require_subject,
 )
 from afterimage.errors import InputError
+from afterimage.splits import concept_of
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -34,11 +34,6 @@ def _read(path: Path, what: str, **options) -> "pd.DataFrame":
         raise InputError(path, what, str(error).splitlines()[0]) from None
 
 
-def concept_of(image_id: str) -> str:
-    """The concept that a picture's name begins with: dog of dog_12s, bat1 of bat1_03b."""
-    return image_id.rsplit("_", 1)[0]
-
-
 def require_columns(path: Path, table: "pd.DataFrame", columns: Sequence[str]) -> None:
     """Raise InputError for the first column that a table lacks."""
     for name in columns:
@@ -86,7 +81,8 @@ def read_stimuli(path: Path, subject: str) -> "pd.DataFrame":
         found = ", ".join(kinds) or "none"
         raise InputError(path, "trials of both types, train and test", f"only {found}")
     require_subject(path, table, subject)
-    named = table["stimulus"].map(concept_of)
+    # Without an exemplar the first part is empty, and no concept's name.
+    named = table["stimulus"].str.rpartition("_")[0]
     if (named != table["concept"]).any():
         first = table[named != table["concept"]].iloc[0]
         raise InputError(path, "stimuli named after their concept", f"{first['stimulus']}")

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from afterimage.errors import InputError
-from afterimage.metrics.controls import concept_of
+from afterimage.splits import concept_of
 from afterimage.stores import read_table
 
 if TYPE_CHECKING:

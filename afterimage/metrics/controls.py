@@ -37,11 +37,6 @@ def category_only(categories: Sequence[str], ways: int = 2) -> np.ndarray:
     return np.array([chance[counts[name]] for name in categories])
 
 
-def concept_of(image_id: str) -> str:
-    """The concept in a THINGS image id: `dog_12s` is a dog."""
-    return image_id.rsplit("_", 1)[0]
-
-
 def participation_ratio(latents: np.ndarray) -> float:
     """Effective number of dimensions: (sum of eigenvalues)^2 / sum of their squares.
 

@@ -131,6 +131,10 @@ BROKEN = {
     "stimulus of another concept": (
         "things", TRIALS, change_table(set_cell(0, "concept", "cat")), "named after their concept"
     ),
+    "stimuli without an exemplar": (
+        "things", TRIALS, change_table(lambda t: t.assign(stimulus=t["concept"])),
+        "named after their concept"
+    ),
     "concept missing": (
         "things", "things_concepts.tsv", replace("dog\tdog", "dog\thound"),
         "uniqueID dog, found none"

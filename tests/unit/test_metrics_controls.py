@@ -36,11 +36,6 @@ def test_category_only_is_what_a_classifier_with_ties_broken_by_chance_scores(wa
     assert controls.category_only(labels.tolist(), ways) == pytest.approx(found / 300, abs=0.05)
 
 
-def test_concept_of_a_things_image():
-    assert controls.concept_of("dog_12s") == "dog"
-    assert controls.concept_of("sea_lion_01b") == "sea_lion"
-
-
 def test_participation_ratio_counts_equal_dimensions():
     generator = np.random.default_rng(0)
     rows = generator.normal(size=(50, 7))
