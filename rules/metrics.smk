@@ -123,6 +123,7 @@ if TARGET_DECODERS:
             mem_mb=memory(1500, per_input=3),
             runtime=minutes(20),
         params:
+            cfg=bootstrap_settings(),
             targets=list(TARGET_ARRAYS),
             decoders=TRAINED_DECODERS,
             code=code_of("score_latents.py"),

@@ -10,6 +10,7 @@ def main(
     out: str,
     target: str,
     identity: dict,
+    cfg: dict,
     optimal: str | None = None,
     halves: list[str] | None = None,
 ) -> None:
@@ -20,9 +21,11 @@ def main(
     predictions : zarr of predicted latents, joined by id
     latents : zarr of the split's true latents
     latents_train : zarr of the training latents, for their mean
-    out : parquet with columns image_id, score, value and those of `identity`
+    out : parquet with columns image_id, score, value and those of `identity`; figures of the whole
+        set have an empty image id and, in `draws`, their values under resampled images
     target : `image` or `text`
     identity : dataset, subject, decoder and split (and seed), repeated in every row
+    cfg : `n_bootstrap` and `seed` of the resampled images
     optimal : predictions of the best possible decoder for the same images, where it is known
     halves : two stores of predictions from the two halves of each image's repeats, with no rows
         where none was repeated
@@ -32,6 +35,7 @@ def main(
 
     from afterimage.metrics.latent import latent_scores
     from afterimage.metrics.latent_controls import collapse_scores, novelty_scores
+    from afterimage.metrics.set_draws import set_draws
     from afterimage.stores import positions, read_arrays, write_table
 
     name = ARRAYS[target]
@@ -47,16 +51,20 @@ def main(
     mean = train.mean(axis=0, dtype=np.float64)
     best = by_id(optimal) if optimal else None
     scores = latent_scores(predicted, true[name], mean, target, ids, best)
-    of_set = {}
+    of_set: dict[str, float] = {}
+    draws: dict[str, np.ndarray] = {}
     # Training images are their own nearest training image; what they collapse to says nothing.
     if identity.get("split") != "train":
         scores |= novelty_scores(predicted, true[name], train, target)
-        of_set = collapse_scores(predicted, true[name], target, _read_halves(halves, name))
+        sets = predicted, true[name], target, _read_halves(halves, name)
+        of_set = collapse_scores(*sets)
+        draws = set_draws(*sets, cfg["n_bootstrap"], cfg["seed"])
     parts = [pd.DataFrame({"image_id": ids, "score": key, "value": scores[key]}) for key in scores]
-    parts.append(
-        pd.DataFrame({"image_id": "", "score": list(of_set), "value": list(of_set.values())})
-    )
-    table = pd.concat([part for part in parts if len(part)], ignore_index=True)
+    parts += [
+        pd.DataFrame({"image_id": "", "score": key, "value": [of_set[key]], "draws": [draws[key]]})
+        for key in of_set
+    ]
+    table = pd.concat(parts, ignore_index=True)
     write_table(out, table.assign(**{**identity, "target": target}))
 
 
@@ -92,6 +100,7 @@ if "snakemake" in globals():
                 out=snakemake.output[place],
                 target=target,
                 identity={**labels("decoder", decoder), **snakemake.wildcards},
+                cfg=snakemake.params.cfg,
                 optimal=optimal[target],
                 halves=halves[2 * place : 2 * place + 2] or None,
             )

@@ -37,14 +37,21 @@ def category_only(categories: Sequence[str], ways: int = 2) -> np.ndarray:
     return np.array([chance[counts[name]] for name in categories])
 
 
+def centred(latents: np.ndarray) -> np.ndarray:
+    """Latents (n, ...) as float64 rows around their mean; those of a constant are exactly 0."""
+    rows = np.asarray(latents, dtype=np.float64).reshape(len(latents), -1)
+    # The mean of equal numbers may differ from them by rounding, that of zeros does not.
+    rows = rows - rows[0]
+    return rows - rows.mean(axis=0)
+
+
 def participation_ratio(latents: np.ndarray) -> float:
     """Effective number of dimensions: (sum of eigenvalues)^2 / sum of their squares.
 
     Eigenvalues are those of the covariance of the latents (n, ...) over images. Predictions that
     vary along fewer dimensions than their targets have a lower ratio; a constant has 0.
     """
-    rows = np.asarray(latents, dtype=np.float64).reshape(len(latents), -1)
-    rows = rows - rows.mean(axis=0)
+    rows = centred(latents)
     # The Gram matrix has the covariance's eigenvalues; the smaller of the two is the cheaper.
     gram = rows @ rows.T if len(rows) <= rows.shape[1] else rows.T @ rows
     trace = float(np.trace(gram))
@@ -53,7 +60,7 @@ def participation_ratio(latents: np.ndarray) -> float:
 
 def variance_ratio(predicted: np.ndarray, true: np.ndarray) -> float:
     """Total variance over images of the predictions, as a share of the targets'."""
-    spread = [np.asarray(a, dtype=np.float64).var(axis=0).sum() for a in (predicted, true)]
+    spread = [np.square(centred(latents)).sum() for latents in (predicted, true)]
     return float(spread[0] / spread[1]) if spread[1] > 0 else float("nan")
 
 
@@ -63,8 +70,7 @@ def pooled_correlation(one: np.ndarray, other: np.ndarray) -> float:
     NaN where either, (n, ...), does not vary. Sums of few images' dimensions are far less noisy
     than each dimension's r, of which a root would turn noise into agreement.
     """
-    first, second = (np.asarray(a, dtype=np.float64).reshape(len(a), -1) for a in (one, other))
-    first, second = first - first.mean(axis=0), second - second.mean(axis=0)
+    first, second = centred(one), centred(other)
     length = np.sqrt((first**2).sum() * (second**2).sum())
     return float((first * second).sum() / length) if length > 0 else float("nan")
 

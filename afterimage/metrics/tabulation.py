@@ -45,7 +45,8 @@ def latent_table(scores: "pd.DataFrame", n_bootstrap: int, seed: int) -> "pd.Dat
     """`latent_mse.csv` from per-image rows.
 
     `r2` and `share_of_optimal` are ratios of sums over images and are resampled as such. Rows
-    without an image id hold a figure of the whole set, which has no interval.
+    without an image id hold a figure of the whole set, and in `draws` what it was under the same
+    resampled images (`set_draws`); seeds are averaged draw by draw.
     """
     import pandas as pd
 
@@ -58,9 +59,12 @@ def latent_table(scores: "pd.DataFrame", n_bootstrap: int, seed: int) -> "pd.Dat
             by_seed = [point for own in seeds.values() for point in _points(own, score)]
             line = {**names, "score": score, "value": value, "low": low, "high": high}
             found.append({**line, "n": len(values), "sd_seeds": _spread(by_seed)})
-        for score, own in rows[of_set].groupby("score")["value"]:
-            line = {**names, "score": score, "value": float(own.mean()), "n": len(values)}
-            found.append({**line, "sd_seeds": _spread(own)})
+        for score, own in rows[of_set].groupby("score"):
+            line = {**names, "score": score, "value": float(own["value"].mean())}
+            known = own.loc[own["value"].notna(), "draws"]
+            if len(known):
+                line["low"], line["high"] = statistics.interval(np.stack(known).mean(axis=0))
+            found.append({**line, "n": len(values), "sd_seeds": _spread(own["value"])})
     return pd.DataFrame(found, columns=LATENT_COLUMNS)
 
 

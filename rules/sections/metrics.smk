@@ -136,16 +136,19 @@ def categories_of(dataset):
     return [{"source": "concept"}] * (settings_of(dataset)["format"] == "things")
 
 
+def bootstrap_settings():
+    return {"n_bootstrap": config["scoring"]["n_bootstrap"], "seed": config["seed"]}
+
+
 def table_settings():
     categories = {name: source for name in DATASETS for source in categories_of(name)}
     return ordered(
         {
             "categories": categories,
             "external": [name for name in METHODS if name in EXTERNAL],
-            "n_bootstrap": config["scoring"]["n_bootstrap"],
+            **bootstrap_settings(),
             "schemes": {
                 name: name_of_scheme(settings_of(name)["split"]) for name in DATASETS
             },
-            "seed": config["seed"],
         }
     )

@@ -13,6 +13,7 @@ from workflow_scripts.score_latents import main
 
 ROOT = Path(__file__).parents[2]
 IDENTITY = {"dataset": "d", "subject": "s", "decoder": "gcn", "split": "test", "target": "text"}
+CFG = {"n_bootstrap": 150, "seed": 4}
 
 
 @pytest.fixture
@@ -37,6 +38,7 @@ def run(folder, out: str, identity=IDENTITY, **more) -> None:
         str(folder / out),
         "text",
         identity,
+        CFG,
         **more,
     )
 
@@ -58,6 +60,9 @@ def test_rows_are_joined_by_id_and_carry_who_they_are(stores):
     of_set = table[table["image_id"] == ""].set_index("score")["value"]
     assert of_set["variance_ratio"] == pytest.approx(0.25, rel=1e-5)
     assert "r_ceiling" not in of_set
+    draws = table[table["image_id"] == ""].set_index("score")["draws"]
+    assert draws["variance_ratio"] == pytest.approx(np.full(150, 0.25), rel=1e-5)
+    assert table.loc[table["image_id"] != "", "draws"].isna().all()
 
 
 def test_halves_give_a_ceiling(stores):
@@ -103,7 +108,7 @@ sys.path.insert(0, {str(ROOT)!r})
 from workflow_scripts.score_latents import main
 folder = {str(folder)!r}
 main(*(f"{{folder}}/{{n}}.zarr" for n in ("predicted", "true", "train")), f"{{folder}}/o.parquet",
-     "text", {IDENTITY!r})
+     "text", {IDENTITY!r}, {CFG!r})
 assert "torch" not in sys.modules
 """
     subprocess.run([sys.executable, "-c", code], check=True)

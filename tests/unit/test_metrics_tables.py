@@ -17,7 +17,8 @@ def latent_rows(decoder: str, seed: int = 0, shift: float = 0.0, n: int = 12) ->
         pd.DataFrame({"image_id": [f"i{k}" for k in range(n)], "score": name, "value": values})
         for name, values in columns.items()
     ]
-    parts.append(pd.DataFrame({"image_id": "", "score": ["participation_ratio"], "value": [4.5]}))
+    figure = {"image_id": "", "score": "participation_ratio", "value": [4.5 + shift]}
+    parts.append(pd.DataFrame({**figure, "draws": [np.arange(101) + shift]}))
     table = pd.concat(parts, ignore_index=True)
     return table.assign(
         dataset="d", subject="s", target="image", decoder=decoder, split="test", seed=seed
@@ -40,7 +41,8 @@ def test_latent_values_intervals_and_ratios():
     share = (wide["mse_mean"] - wide["mse"]).sum() / (wide["mse_mean"] - wide["mse_optimal"]).sum()
     assert found.loc["share_of_optimal", "value"] == pytest.approx(share)
     assert found.loc["participation_ratio", "value"] == 4.5
-    assert np.isnan(found.loc["participation_ratio", "low"])
+    figure = found.loc["participation_ratio", ["low", "high"]].tolist()
+    assert figure == pytest.approx([2.5, 97.5])
     assert (found["n"] == 12).all()
     assert "total" not in found.index
 
@@ -62,6 +64,15 @@ def test_training_seeds_are_averaged_and_their_spread_said():
     assert found.loc["mse", "sd_seeds"] == pytest.approx(0.3 / np.sqrt(2))
     assert np.isnan(single.loc["mse", "sd_seeds"])
     assert found.loc["r2", "sd_seeds"] > 0
+    figure = found.loc["participation_ratio", ["value", "low", "high"]].tolist()
+    assert figure == pytest.approx([4.65, 2.65, 97.65])
+
+
+def test_a_figure_without_a_value_has_no_interval_and_keeps_its_row():
+    rows = latent_rows("gcn")
+    rows.loc[rows["image_id"] == "", "value"] = np.nan
+    found = by_score(tabulation.latent_table(rows, 50, 0)).loc["participation_ratio"]
+    assert found[["value", "low", "high"]].isna().all()
 
 
 def image_rows(method: str, values: np.ndarray, measure: str = "pcc") -> pd.DataFrame:
