@@ -167,6 +167,10 @@ rule tabulate:
         latent_scores=latent_score_files(),
         image_scores=image_score_files(),
         categories=category_files(),
+        trials=[
+            f"results/{dataset}/{subject}/trials.parquet"
+            for dataset, subject in subjects()
+        ],
     output:
         latent=report(
             "results/tables/latent_mse.csv",
@@ -198,6 +202,7 @@ rule tabulate:
         runtime=minutes(20),
     params:
         cfg=table_settings(),
+        subjects=subjects(),
         code=code_of("tabulate.py"),
     script:
         "../workflow_scripts/tabulate.py"

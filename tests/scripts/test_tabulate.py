@@ -44,6 +44,15 @@ def latent_file(path, decoder: str, shift: float, split: str = "test") -> str:
     return str(path)
 
 
+def trials_file(path) -> dict[tuple[str, str], str]:
+    """Two showings of each of three training images, an image left out, and others."""
+    images = {"a_1": "train", "a_2": "train", "b_1": "train", "c_1": "validation",
+              "dog_0": "test", "dog_9": "excluded"}  # fmt: skip
+    rows = list(images.items()) * 2
+    write_table(path, pd.DataFrame(rows, columns=["image_id", "split"]))
+    return {("d", "s"): str(path)}
+
+
 def run(folder, prefix: str = "", **more) -> dict[str, pd.DataFrame]:
     latents = [
         latent_file(folder / "l1.parquet", "gcn", 0.0),
@@ -56,7 +65,8 @@ def run(folder, prefix: str = "", **more) -> dict[str, pd.DataFrame]:
     ]
     names = ("latent_mse", "image_metrics", "latent_comparisons", "comparisons")
     paths = [str(folder / f"{prefix}{name}.csv") for name in names]
-    main(latents, images, paths[0], paths[1], {**CFG, **more}, paths[2], paths[3])
+    trials = trials_file(folder / "trials.parquet")
+    main(latents, images, paths[0], paths[1], {**CFG, **more}, trials, paths[2], paths[3])
     return {name: pd.read_csv(path) for name, path in zip(names, paths, strict=True)}
 
 
@@ -81,6 +91,13 @@ def test_four_tables(tmp_path):
     assert pair["difference"] == pytest.approx(0.2)
 
 
+def test_every_table_says_how_images_were_split_and_how_many_trained(tmp_path):
+    for table in run(tmp_path, schemes={"d": "concept_holdout"}).values():
+        assert set(table["split_scheme"]) == {"concept_holdout"}
+        assert set(table["n_train"]) == {3}
+        assert set(table["n_excluded"]) == {1}
+
+
 def test_the_same_bytes_every_time(tmp_path):
     run(tmp_path)
     run(tmp_path, "again_")
@@ -92,7 +109,7 @@ def test_the_same_bytes_every_time(tmp_path):
 def test_without_labels_or_comparisons(tmp_path):
     path = image_file(tmp_path / "i.parquet", "best", 0.0)
     cfg = {"n_bootstrap": 50, "seed": 0}
-    main([], [path], str(tmp_path / "l.csv"), str(tmp_path / "i.csv"), cfg)
+    main([], [path], str(tmp_path / "l.csv"), str(tmp_path / "i.csv"), cfg, {})
     images = pd.read_csv(tmp_path / "i.csv").set_index("method")
     assert images.loc["category_only", "reason"] == "no category labels"
     assert pd.read_csv(tmp_path / "l.csv").empty
@@ -102,7 +119,7 @@ def test_other_systems_methods_are_compared_where_nothing_of_ours_is(tmp_path):
     names = ("oracle", "their_method", "shuffled")
     files = [image_file(tmp_path / f"{k}.parquet", name, k) for k, name in enumerate(names)]
     out = [str(tmp_path / f"{name}.csv") for name in ("l", "i", "lc", "c")]
-    main([], files, out[0], out[1], CFG | {"external": ["their_method"]}, out[2], out[3])
+    main([], files, out[0], out[1], CFG | {"external": ["their_method"]}, {}, out[2], out[3])
     found = pd.read_csv(out[3])
     pairs = set(zip(found["method"], found["reference"], strict=True))
     assert pairs == {("their_method", "oracle"), ("their_method", "shuffled")}
@@ -111,4 +128,4 @@ def test_other_systems_methods_are_compared_where_nothing_of_ours_is(tmp_path):
 def test_a_method_scored_twice_is_refused(tmp_path):
     path = image_file(tmp_path / "i.parquet", "best", 0.0)
     with pytest.raises(InputError, match="more than once"):
-        main([], [path, path], str(tmp_path / "l.csv"), str(tmp_path / "i.csv"), CFG)
+        main([], [path, path], str(tmp_path / "l.csv"), str(tmp_path / "i.csv"), CFG, {})

@@ -221,7 +221,7 @@ def test_a_ceiling_from_the_repeats_is_above_what_was_reached(finished):
 def test_concepts_are_held_out(snakemake, tmp_path):
     split = {"scheme": "concept_holdout", "validation_fraction": 0.2, "folds": 3, "fold": 2}
     overlay = {
-        "run": {"datasets": ["demo-things"], "methods": ["oracle"]},
+        "run": {"datasets": ["demo-things"], "methods": ["best", "oracle"]},
         "datasets": {"demo-things": {"split": split}},
     }
     (tmp_path / "overlay.yaml").write_text(yaml.safe_dump(overlay))
@@ -234,6 +234,21 @@ def test_concepts_are_held_out(snakemake, tmp_path):
     concepts = {split: set(concept[trials.split == split]) for split in trials.split.unique()}
     assert len(concepts["test"]) == 2
     assert not concepts["test"] & (concepts["train"] | concepts["validation"])
-    latents = pd.read_csv(tmp_path / "results/tables/latent_mse.csv")
-    assert set(latents.split_scheme) == {"concept_holdout, fold 2 of 3"}
+    held_out = trials[concept.isin(concepts["test"]) & (trials.split != "test")]
+    assert set(held_out.split) == {"excluded"}
+    n_images = trials.groupby("split").image_id.nunique()
+    tables = {
+        name: pd.read_csv(tmp_path / f"results/tables/{name}.csv")
+        for name in ("latent_mse", "latent_comparisons", "image_metrics", "comparisons")
+    }
+    for table in tables.values():
+        assert set(table.split_scheme) == {"concept_holdout, fold 2 of 3"}
+        assert set(table.n_train) == {n_images["train"]}
+        assert set(table.n_excluded) == {n_images["excluded"]}
+    latents = tables["latent_mse"]
     assert (latents[(latents.split == "test") & (latents.score == "mse")].n == 2).all()
+    pcc = tables["image_metrics"].query("method == 'best' and metric == 'pcc'")
+    assert (pcc.n_images == 2).all()
+    assert pcc.value.notna().all()
+    pairs = tables["comparisons"]
+    assert set(zip(pairs.method, pairs.reference, strict=True)) == {("best", "oracle")}
