@@ -5,15 +5,20 @@ gets it. Ends with the first problem as its error.
 """
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from pathlib import Path
 
 from afterimage.datasets import FileCheck, open_dataset
+from afterimage.needs import EVERYTHING
 from afterimage.stores import whole
 
 
 def main(
-    datasets: dict[str, dict], out: str, seed: int = 0, show: Callable[[str], None] = print
+    datasets: dict[str, dict],
+    out: str,
+    seed: int = 0,
+    show: Callable[[str], None] = print,
+    needs: Set[str] = EVERYTHING,
 ) -> None:
     """Check all subjects of some datasets.
 
@@ -22,6 +27,7 @@ def main(
     datasets : the config's entries by name; each with its `subjects`
     out : text file to write, if nothing stops the work
     show : what shows the table to a person, good or bad
+    needs : what the run reads beside trials and pictures: betas, captions
 
     Raises
     ------
@@ -29,13 +35,13 @@ def main(
         the first problem that would stop the work
     """
     sections, problems = [], []
+    spared = ", ".join(sorted(EVERYTHING - needs))
     for name, settings in datasets.items():
         dataset = open_dataset(settings, seed)
         for subject in settings["subjects"]:
-            checks = dataset.check(subject)
-            sections.append(
-                describe(f"{name} {subject}", str(Path(settings["root"]).expanduser()), checks)
-            )
+            checks = dataset.check(subject, needs)
+            root = str(Path(settings["root"]).expanduser())
+            sections.append(describe(f"{name} {subject}", root, checks, spared))
             problems += [check for check in checks if check.stops]
     text = "\n\n".join(sections)
     show(text)
@@ -45,8 +51,8 @@ def main(
         temporary.write_text(text + "\n")
 
 
-def describe(title: str, root: str, checks: list[FileCheck]) -> str:
-    """A table of checks in words, paths below the dataset's root."""
+def describe(title: str, root: str, checks: list[FileCheck], spared: str = "") -> str:
+    """A table of checks in words, paths below the dataset's root, and what needs none."""
     names = [_below(check.path, root) for check in checks]
     width = max(map(len, names), default=0)
     lines = [f"{title} in {root}"]
@@ -57,6 +63,8 @@ def describe(title: str, root: str, checks: list[FileCheck]) -> str:
             lines.append(f"          expected: {check.expected}")
             if check.remedy:
                 lines.append(f"          remedy:   {check.remedy}")
+    if spared:
+        lines.append(f"  not needed: {spared}")
     wrong = sum(check.stops for check in checks)
     lines.append(f"  {len(checks)} checks, {wrong} that stop the work" if wrong else "  all well")
     return "\n".join(lines)
@@ -80,4 +88,5 @@ if "snakemake" in globals():
             snakemake.output[0],
             snakemake.params.cfg["seed"],
             _show,
+            frozenset(snakemake.params.cfg["needs"]),
         )

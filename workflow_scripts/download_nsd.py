@@ -4,15 +4,21 @@ Only for datasets whose config says that the NSD terms were accepted. Files land
 root under the bucket's own paths; an interrupted download goes on where it stopped.
 """
 
+from collections.abc import Set
 from pathlib import Path
 
 from afterimage.datasets.download import choose, connect, fetch_all
 from afterimage.datasets.nsd_files import needed_objects, require_terms
 from afterimage.datasets.nsd_stimuli import FETCH_CAPTIONS
+from afterimage.needs import EVERYTHING
 
 
 def main(
-    datasets: dict[str, dict], bucket: str, endpoint: str | None = None, workers: int = 8
+    datasets: dict[str, dict],
+    bucket: str,
+    endpoint: str | None = None,
+    workers: int = 8,
+    needs: Set[str] = EVERYTHING,
 ) -> None:
     """Fetch what the datasets of format nsd need.
 
@@ -22,6 +28,7 @@ def main(
     bucket : name of NSD's bucket
     endpoint : another S3 server than Amazon's
     workers : files fetched at the same time
+    needs : what the run reads beside trials and pictures: betas, captions
 
     Raises
     ------
@@ -40,12 +47,14 @@ def main(
     client = connect(endpoint)
     for name, settings in wanted.items():
         root = Path(settings["root"]).expanduser()
-        files = [choose(client, bucket, keys, root) for keys in needed_objects(settings)]
+        wanted_here = needed_objects(settings, needs)
+        files = [choose(client, bucket, keys, root) for keys in wanted_here]
         total = sum(file.size for file in files)
         print(f"{name}: {len(files)} files, {total / 1e9:.1f} GB in all, to {root}")
         fetched = fetch_all(client, bucket, files, root, workers)
         print(f"{name}: {len(fetched)} files fetched, {len(files) - len(fetched)} were there")
-        print(f"{name}: captions are COCO's, not NSD's. {FETCH_CAPTIONS}")
+        if "captions" in needs:
+            print(f"{name}: captions are COCO's, not NSD's. {FETCH_CAPTIONS}")
 
 
 if "snakemake" in globals():
@@ -57,4 +66,5 @@ if "snakemake" in globals():
             snakemake.params.cfg["bucket"],
             snakemake.params.cfg["endpoint"],
             snakemake.threads,
+            frozenset(snakemake.params.cfg["needs"]),
         )

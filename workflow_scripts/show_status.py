@@ -146,10 +146,12 @@ def methods_of(
 
 def shared_jobs(config: Mapping[str, Any]) -> list[Job]:
     """The jobs that belong to no subject."""
+    from afterimage.needs import makes_pictures
+
     names = ("latent_mse", "image_metrics", "latent_comparisons", "comparisons")
     tables = tuple(f"tables/{name}.csv" for name in names)
     jobs = [Job("check_data", ("data_check.txt",), "logs/check_data/all.log")]
-    if decoders_of(config) or set(config["run"]["methods"]) - set(config.get("external", {})):
+    if makes_pictures(config):
         log = "logs/check_generator/all.log"
         jobs.append(Job("check_generator", ("generator.json",), log))
     jobs.append(Job("list_jobs", ("jobs.json",), "logs/list_jobs/all.log"))

@@ -15,6 +15,7 @@ from typing import Any
 from afterimage.datasets import open_dataset
 from afterimage.datasets.stamps import content_stamp
 from afterimage.diffusion.files import find_model
+from afterimage.needs import is_read, needs_of
 from afterimage.provenance.record import checksums, commit, stamp, versions
 from afterimage.stores import read_json, write_json
 
@@ -81,14 +82,16 @@ def describe_model(model: str, revision: str | None) -> dict[str, Any]:
 
 
 def raw_files(config: dict, name: str) -> dict[str, dict]:
-    """Every raw file that a dataset's subjects need -> its stamp."""
+    """Every raw file that the run reads of a dataset -> its stamp."""
     settings = config["datasets"][name]
     dataset = open_dataset(settings, config["seed"])
+    needs = needs_of(config)
     paths = {
         path
         for subject in settings["subjects"]
-        for kind in dataset.raw_files(subject).values()
-        for path in kind
+        for kind, files in dataset.raw_files(subject).items()
+        if is_read(kind, needs)
+        for path in files
     }
     return {str(path): _described(path) for path in sorted(paths) if path.exists()}
 

@@ -1,6 +1,6 @@
 """Your own data: trials and voxels as tables, responses as one array, pictures and captions."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,6 +26,7 @@ from afterimage.datasets.interface import (
 from afterimage.datasets.pictures import ENDINGS, look_at_pictures, read_picture
 from afterimage.datasets.regions import all_regions, area_of, unite
 from afterimage.errors import InputError
+from afterimage.needs import EVERYTHING
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -145,11 +146,21 @@ class Custom:
             "captions": [self.root / "captions.csv"],
         }
 
-    def check(self, subject: str) -> list[FileCheck]:
-        """Look at the tables, the responses' shape, the pictures and the captions."""
-        folder = self.root / subject
-        trials, voxels = folder / "trials.csv", folder / "voxels.csv"
-        responses = responses_path(folder)
+    def check(self, subject: str, needs: Set[str] = EVERYTHING) -> list[FileCheck]:
+        """Look at the trials and the pictures, and by need at voxels, responses and captions."""
+        trials = self.root / subject / "trials.csv"
+        checks = [
+            look(trials, lambda: f"{len(self.trial_table(subject)):,} trials", "trials", LAYOUT)
+        ]
+        if "betas" in needs:
+            checks += self._check_responses(subject, checks[0])
+        if checks[0].status == "ok":
+            checks += self._check_stimuli(subject, "captions" in needs)
+        return checks
+
+    def _check_responses(self, subject: str, trials: FileCheck) -> list[FileCheck]:
+        voxels = self.root / subject / "voxels.csv"
+        responses = responses_path(self.root / subject)
 
         def describe_responses() -> str:
             shape = len(self.trial_table(subject)), len(self.voxel_table(subject))
@@ -157,23 +168,20 @@ class Custom:
             return said if responses.is_dir() else f"{size_of(responses)}, {said}"
 
         checks = [
-            look(trials, lambda: f"{len(self.trial_table(subject)):,} trials", "trials", LAYOUT),
-            look(voxels, lambda: f"{len(self.voxel_table(subject)):,} voxels", "voxels", LAYOUT),
+            look(voxels, lambda: f"{len(self.voxel_table(subject)):,} voxels", "voxels", LAYOUT)
         ]
-        tables_are_well = all(check.status == "ok" for check in checks)
+        tables_are_well = trials.status == checks[0].status == "ok"
         described = describe_responses if tables_are_well else lambda: "not compared"
         checks.append(look(responses, described, "responses (trials, voxels)", LAYOUT))
-        if checks[1].status == "ok":
+        if checks[0].status == "ok":
             checks += [look_at_area(self, subject, area) for area in self.settings["areas"]]
-        if all(check.status == "ok" for check in checks):
+        if all(check.status == "ok" for check in (trials, *checks)):
             most = self.settings.get("max_bad_voxels", 1.0)
             areas = self.settings["areas"]
             checks += [look_at_values(self, subject, area, most) for area in areas]
-        if checks[0].status == "ok":
-            checks += self._check_stimuli(subject)
         return checks
 
-    def _check_stimuli(self, subject: str) -> list[FileCheck]:
+    def _check_stimuli(self, subject: str, with_captions: bool) -> list[FileCheck]:
         shown = sorted(set(self.trial_table(subject)["image_id"]))
 
         def describe_captions() -> str:
@@ -184,7 +192,8 @@ class Custom:
             return look_at_pictures([self.image_path(image_id) for image_id in shown])
 
         captions, images = self.root / "captions.csv", self.root / "images"
-        return [
-            look(captions, describe_captions, "captions of every image shown", LAYOUT),
-            look(images, describe_pictures, "a picture of every image shown", LAYOUT),
-        ]
+        checks = [look(images, describe_pictures, "a picture of every image shown", LAYOUT)]
+        if with_captions:
+            expected = "captions of every image shown"
+            checks.insert(0, look(captions, describe_captions, expected, LAYOUT))
+        return checks

@@ -1,6 +1,6 @@
 """What every dataset offers to the stages that follow."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from afterimage.errors import InputError
+from afterimage.needs import EVERYTHING
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -87,8 +88,11 @@ class Dataset(Protocol):
         """
         ...
 
-    def check(self, subject: str) -> list[FileCheck]:
-        """A cheap look at every file that the config needs: headers and a few values."""
+    def check(self, subject: str, needs: Set[str] = EVERYTHING) -> list[FileCheck]:
+        """A cheap look at trials, pictures and what else a run needs: headers and a few values.
+
+        What is not among `needs`, a part of EVERYTHING, is not looked at.
+        """
         ...
 
 

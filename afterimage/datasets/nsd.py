@@ -1,6 +1,6 @@
 """The Natural Scenes Dataset, from its raw release (design, betas, label volumes, pictures)."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,6 +26,7 @@ from afterimage.datasets.nsd_regions import (
 from afterimage.datasets.nsd_sessions import part_of, session_of, sessions_of, subject_number
 from afterimage.datasets.regions import all_regions, area_of, unite
 from afterimage.errors import InputError
+from afterimage.needs import EVERYTHING
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -161,8 +162,8 @@ class NSD:
             **{f"betas {part_of(n)}": [self.betas_path(subject, n)] for n in sessions},
         }
 
-    def check(self, subject: str) -> list[FileCheck]:
-        """Every file that the config needs of this subject."""
+    def check(self, subject: str, needs: Set[str] = EVERYTHING) -> list[FileCheck]:
+        """Every file that a run with these needs reads of this subject."""
         from afterimage.datasets.nsd_check import check_subject
 
-        return check_subject(self, subject)
+        return check_subject(self, subject, needs)

@@ -1,5 +1,6 @@
 """A cheap look at every NSD file that a config needs, before anything heavy begins."""
 
+from collections.abc import Set
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -31,8 +32,8 @@ NOT_COMPARED = ", not compared"
 """Said of a file that would be compared with one that is missing or broken."""
 
 
-def check_subject(data: "NSD", subject: str) -> list[FileCheck]:
-    """Look at the design, the label volumes, the betas, the pictures and the captions.
+def check_subject(data: "NSD", subject: str, needs: Set[str]) -> list[FileCheck]:
+    """Look at the design and the pictures, and by need at label volumes, betas and captions.
 
     Files that other files are compared with come first; what would be compared with a broken one
     is looked at for itself alone, so that each fault is said once. The areas need the label
@@ -40,16 +41,17 @@ def check_subject(data: "NSD", subject: str) -> list[FileCheck]:
     """
     design = _design(data, subject)
     design_is_well = design.status == "ok"
-    regions = _regions(data, subject)
-    if all(check.status == "ok" for check in regions):
-        regions += [look_at_area(data, subject, area) for area in data.settings["areas"]]
-    grid_is_known = regions[0].status == "ok"
-    checks = [design, _responses(data, subject, design_is_well), *regions]
-    checks += _betas(data, subject, design_is_well and grid_is_known)
-    if all(check.status == "ok" for check in checks if check.needed):
-        most = data.settings.get("max_bad_voxels", 1.0)
-        checks.append(look_at_sessions(data, subject, most))
-    return checks + _stimuli(data, subject, design_is_well)
+    checks = [design, _responses(data, subject, design_is_well)]
+    if "betas" in needs:
+        regions = _regions(data, subject)
+        if all(check.status == "ok" for check in regions):
+            regions += [look_at_area(data, subject, area) for area in data.settings["areas"]]
+        grid_is_known = regions[0].status == "ok"
+        checks += regions + _betas(data, subject, design_is_well and grid_is_known)
+        if all(check.status == "ok" for check in checks if check.needed):
+            most = data.settings.get("max_bad_voxels", 1.0)
+            checks.append(look_at_sessions(data, subject, most))
+    return checks + _stimuli(data, subject, design_is_well, "captions" in needs)
 
 
 def _design(data: "NSD", subject: str) -> FileCheck:
@@ -132,7 +134,9 @@ def _require_same_axes(path: "Path", volume: "Path") -> None:
         raise InputError(path, f"the axes {expected} of {volume.name}", found, REPLACE)
 
 
-def _stimuli(data: "NSD", subject: str, design_is_well: bool) -> list[FileCheck]:
+def _stimuli(
+    data: "NSD", subject: str, design_is_well: bool, with_captions: bool
+) -> list[FileCheck]:
     ids = np.array([0])
     if design_is_well:
         design = data.design(subject)
@@ -151,9 +155,12 @@ def _stimuli(data: "NSD", subject: str, design_is_well: bool) -> list[FileCheck]
             lambda: f"{size_of(pictures)}, {nsd_stimuli.describe_stimuli(pictures, ids)}",
             "imgBrick (images, height, width, 3) uint8",
             COMMAND,
-        ),
-        look(table, describe_table, "a row per image", COMMAND),
+        )
     ]
+    if not with_captions:
+        return checks
+    # The table joins NSD's images with COCO's captions, and serves for nothing else.
+    checks.append(look(table, describe_table, "a row per image", COMMAND))
     for path in nsd_stimuli.caption_paths(data.root, data.settings.get("captions")):
         size = partial(size_of, path)
         checks.append(look(path, size, "COCO captions", nsd_stimuli.FETCH_CAPTIONS))

@@ -1,17 +1,20 @@
 """Which objects of NSD's public bucket a config needs, and nothing else."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from typing import Any
 
 from afterimage.datasets.nsd import EXPERIMENT, NSD
 from afterimage.datasets.nsd_stimuli import STIMULI
 from afterimage.datasets.regions import all_regions
 from afterimage.errors import InputError
+from afterimage.needs import EVERYTHING
 
 TERMS = "https://naturalscenesdataset.org"
 
 
-def needed_objects(settings: Mapping[str, Any]) -> list[tuple[str, ...]]:
+def needed_objects(
+    settings: Mapping[str, Any], needs: Set[str] = EVERYTHING
+) -> list[tuple[str, ...]]:
     """Keys in the bucket, which are paths below `root`, for all subjects of a dataset.
 
     Each is a tuple of alternatives: the first that the bucket has is fetched. COCO's captions are
@@ -20,13 +23,16 @@ def needed_objects(settings: Mapping[str, Any]) -> list[tuple[str, ...]]:
     data = NSD(settings)
     objects: list[tuple[str, ...]] = [
         (f"{EXPERIMENT}/nsd_expdesign.mat",),
-        (f"{EXPERIMENT}/nsd_stim_info_merged.csv",),
         (f"{STIMULI}/nsd_stimuli.hdf5",),
     ]
+    if "captions" in needs:
+        objects.append((f"{EXPERIMENT}/nsd_stim_info_merged.csv",))
     regions = all_regions(settings)
     prefixes = {"both": "", "left": "lh.", "right": "rh."}
     for subject in settings["subjects"]:
         objects.append((f"nsddata/ppdata/{subject}/behav/responses.tsv",))
+        if "betas" not in needs:
+            continue
         for atlas in dict.fromkeys(region["atlas"] for region in regions):
             volume = f"{prefixes[data.hemisphere]}{atlas}.nii.gz"
             objects.append((f"nsddata/ppdata/{subject}/{data.space}/roi/{volume}",))

@@ -1,6 +1,6 @@
 """THINGS-fMRI, from its released `betas_csv` folder, its pictures and its table of concepts."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +23,7 @@ from afterimage.datasets.things_tables import (
     require_subject,
 )
 from afterimage.errors import InputError
+from afterimage.needs import EVERYTHING
 from afterimage.splits import concept_of
 
 if TYPE_CHECKING:
@@ -154,8 +155,8 @@ class Things:
             "captions": [self.concepts_path],
         }
 
-    def check(self, subject: str) -> list[FileCheck]:
-        """Every file that the config needs of this subject."""
+    def check(self, subject: str, needs: Set[str] = EVERYTHING) -> list[FileCheck]:
+        """Every file that a run with these needs reads of this subject."""
         from afterimage.datasets.things_check import check_subject
 
-        return check_subject(self, subject)
+        return check_subject(self, subject, needs)

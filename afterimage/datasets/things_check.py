@@ -1,5 +1,6 @@
 """A cheap look at every THINGS-fMRI file that a config needs, before anything heavy begins."""
 
+from collections.abc import Set
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,8 +32,8 @@ LEAST_AGREEMENT = 0.3
 CONCEPTS = "Fetch things_concepts.tsv from https://osf.io/jum2f into {root}"
 
 
-def check_subject(data: "Things", subject: str) -> list[FileCheck]:
-    """Look at the trials, the voxels, the responses, the pictures and the concepts."""
+def check_subject(data: "Things", subject: str, needs: Set[str]) -> list[FileCheck]:
+    """Look at the trials and the pictures, and by need at voxels, responses and concepts."""
     stimuli = data.path(subject, "StimulusMetadata.csv")
     voxels = data.path(subject, "VoxelMetadata.csv")
     fetch_betas = _unpack(data.root, "betas_csv*.zip") or BETAS.format(root=data.root)
@@ -47,18 +48,19 @@ def check_subject(data: "Things", subject: str) -> list[FileCheck]:
         order = "" if is_in_mask_order(table) else ", not in a brain mask's order (x, y, z)"
         return f"{size_of(voxels)}, {len(table):,} voxels x {n_columns} columns{order}"
 
-    checks = [
-        look(stimuli, trials, "trials of training and test pictures", fetch_betas),
-        look(voxels, voxel_table, "a row per voxel and the regions' columns", fetch_betas),
-        _responses(data, subject, fetch_betas),
-    ]
-    if checks[1].status == "ok":
-        checks += [look_at_area(data, subject, area) for area in data.settings["areas"]]
-    if all(check.status == "ok" for check in checks):
-        most = data.settings.get("max_bad_voxels", 1.0)
-        checks += [look_at_values(data, subject, area, most) for area in data.settings["areas"]]
-        checks.append(_ceilings(data, subject))
-    checks.append(_concepts(data, subject, checks[0].status == "ok"))
+    checks = [look(stimuli, trials, "trials of training and test pictures", fetch_betas)]
+    if "betas" in needs:
+        columns = "a row per voxel and the regions' columns"
+        checks.append(look(voxels, voxel_table, columns, fetch_betas))
+        checks.append(_responses(data, subject, fetch_betas))
+        if checks[1].status == "ok":
+            checks += [look_at_area(data, subject, area) for area in data.settings["areas"]]
+        if all(check.status == "ok" for check in checks):
+            most = data.settings.get("max_bad_voxels", 1.0)
+            checks += [look_at_values(data, subject, area, most) for area in data.settings["areas"]]
+            checks.append(_ceilings(data, subject))
+    if "captions" in needs:
+        checks.append(_concepts(data, subject, checks[0].status == "ok"))
     checks.append(_pictures(data, subject, checks[0].status == "ok"))
     return checks
 

@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from afterimage.errors import InputError
 from afterimage.report.directions import Directions
 from afterimage.report.inputs import Pictures, Subject, natural
 from afterimage.report.pictures import COPY_LIMIT, file_name, write_all, write_strip
@@ -76,7 +77,7 @@ def write_gallery(
     n_pictures = sum(len(files) for method in pictures for files in method.files.values())
     copy = n_pictures <= COPY_LIMIT
     _write_pictures(folder, subject, by_method, ids, dataset, copy, threads)
-    captions = {image_id: list(dataset.captions(image_id)) for image_id in ids}
+    captions = _captions(dataset, ids)
     metrics = _metrics(scores)
     spaces = sorted(novelty["space"].unique()) if len(novelty) else []
     key = "/".join(subject)
@@ -88,6 +89,15 @@ def write_gallery(
         _write_shard(shards / f"{file_name(method)}.js", "method", key, {"method": method, **value})
     native = {name: by_method[name].native_size for name in methods}
     return Gallery(subject, ids, methods, metrics, spaces, n_pictures, captions, native)
+
+
+def _captions(dataset: Any, ids: list[str]) -> dict[str, list[str]]:
+    """Captions by image; none where they cannot be read: scoring pictures needs no captions."""
+    try:
+        return {image_id: list(dataset.captions(image_id)) for image_id in ids}
+    except InputError as error:
+        print(f"the page shows no captions: {error}")
+        return {image_id: [] for image_id in ids}
 
 
 def _write_pictures(

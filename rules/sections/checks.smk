@@ -6,6 +6,7 @@ import tokenize
 from hashlib import sha256
 
 from afterimage.configuration import responses_of
+from afterimage.needs import needs_of
 
 TABLES = [
     "results/tables/latent_mse.csv",
@@ -33,6 +34,7 @@ def check_settings():
                 }
                 for name in DATASETS
             },
+            "needs": sorted(needs_of(config)),
             "seed": config["seed"],
         }
     )
@@ -55,7 +57,8 @@ def download_settings():
     datasets = {
         name: dataset_slice(name, *CHECKED, "accept_nsd_terms") for name in DATASETS
     }
-    return ordered({"datasets": datasets, **config["download"]})
+    needs = sorted(needs_of(config))
+    return ordered({"datasets": datasets, "needs": needs, **config["download"]})
 
 
 def whole_config(wildcards, threads):

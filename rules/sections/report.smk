@@ -1,5 +1,6 @@
 """What the page and the record may see of the config, and the files they read."""
 
+from afterimage.needs import makes_pictures
 from afterimage.report.directions import directions_of
 
 
@@ -77,7 +78,7 @@ def selections():
 
 def generator():
     """The model that this run uses; none where all pictures came from elsewhere."""
-    return diffusion_model() if trains() or set(METHODS) - set(EXTERNAL) else None
+    return diffusion_model() if makes_pictures(config) else None
 
 
 def code_of_rules(wildcards):
