@@ -283,7 +283,7 @@ def test_without_an_oracle_nothing_is_said_of_it():
     latents = pd.DataFrame(rows, columns=columns)
     said = what_would_perfect_show(ceiling("best"), latents, None, [GALLERY], SHIPPED, {})
     assert said.lines[0] == f"{answers.MISSING} the oracle was not among the methods."
-    assert said.lines[1].startswith("For simulated brains the best possible linear decoder")
+    assert said.lines[1].startswith("For simulated brains the best linear decoder")
     assert len(said.lines) == 2
     assert said.links == [("Scores of the decoders", "#decoders")]
     # and without simulated brains nothing of theirs
