@@ -83,10 +83,10 @@ def test_poisoned_test_captions_change_no_training_embedding(job):
     assert not np.array_equal(test["c"], read_arrays(job.folder / "testtwo.zarr")["c"])
 
 
-def test_an_interrupted_job_goes_on(job, monkeypatch):
+def interrupt(job, monkeypatch):
+    """Run a job until its second block; gives the list of blocks, which later runs extend."""
     from afterimage.diffusion import captions
 
-    whole = job("whole.zarr")["c"]
     usual, blocks = captions.CaptionEmbedder.mean_embeddings, []
 
     def fails(self, block):
@@ -98,6 +98,12 @@ def test_an_interrupted_job_goes_on(job, monkeypatch):
     monkeypatch.setattr(captions.CaptionEmbedder, "mean_embeddings", fails)
     with pytest.raises(KeyboardInterrupt):
         job()
+    return blocks
+
+
+def test_an_interrupted_job_goes_on(job, monkeypatch):
+    whole = job("whole.zarr")["c"]
+    blocks = interrupt(job, monkeypatch)
     assert not (job.folder / "c.zarr").exists()
     again = job(execution=EXECUTION | {"batch_size": 2})["c"]
     assert again.tobytes() == whole.tobytes()
@@ -106,19 +112,7 @@ def test_an_interrupted_job_goes_on(job, monkeypatch):
 
 @pytest.mark.parametrize("change", ["captions", "model files", "code", "tokens"])
 def test_blocks_of_anything_else_are_made_again(job, monkeypatch, change):
-    from afterimage.diffusion import captions
-
-    usual, blocks = captions.CaptionEmbedder.mean_embeddings, []
-
-    def fails(self, block):
-        blocks.append(block)
-        if len(blocks) == 2:
-            raise KeyboardInterrupt
-        return usual(self, block)
-
-    monkeypatch.setattr(captions.CaptionEmbedder, "mean_embeddings", fails)
-    with pytest.raises(KeyboardInterrupt):
-        job()
+    blocks = interrupt(job, monkeypatch)
     if change == "captions":
         job.dataset.texts["0"] = ["a kite", "a kite on snow"]
     if change == "model files":
