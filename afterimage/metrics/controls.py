@@ -95,4 +95,9 @@ def noise_ceiling(half_one: np.ndarray, half_other: np.ndarray, lengthening: flo
     r = pooled_correlation(half_one, half_other)
     if not r > 0:
         return float("nan")
-    return float(np.sqrt(lengthening * r / (1 + (lengthening - 1) * r)))
+    return float(ceiling_of(r, lengthening))
+
+
+def ceiling_of(r, lengthening: float):
+    """The root of Spearman and Brown's reliability, elementwise, from halves' r of 0 or more."""
+    return np.sqrt(lengthening * r / (1 + (lengthening - 1) * r))

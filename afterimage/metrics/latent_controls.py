@@ -43,9 +43,8 @@ def collapse_scores(
     Returns
     -------
     `participation_ratio` and `participation_ratio_true` (effective dimensions of the predictions
-    and of the targets), `variance_ratio`, `r` (over images, pooled over
-    latent dimensions), and with
-    halves `r_ceiling`
+    and of the targets), `variance_ratio`, `r` (over images, pooled over latent
+    dimensions), and with halves `r_ceiling`
     """
     first = 1 if target == "text" else 0
     predicted, true = predicted[:, first:], true[:, first:]

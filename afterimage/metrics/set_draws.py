@@ -7,7 +7,7 @@ dimensions: their centred squares are c' diag(G) - c' G c / n.
 
 import numpy as np
 
-from afterimage.metrics.controls import centred
+from afterimage.metrics.controls import ceiling_of, centred
 from afterimage.metrics.statistics import bootstrap_counts
 
 
@@ -47,8 +47,7 @@ def noise_ceilings(
     0 is what the ceiling tends to as the halves' r does; left out, such draws would raise the
     interval's lower end.
     """
-    r = np.maximum(correlations(one, other, counts), 0)
-    return np.sqrt(lengthening * r / (1 + (lengthening - 1) * r))
+    return ceiling_of(np.maximum(correlations(one, other, counts), 0), lengthening)
 
 
 def participation_ratios(latents: np.ndarray, counts: np.ndarray) -> np.ndarray:
